@@ -1,0 +1,72 @@
+//! Time: the only place that reads a clock. Simulated time makes every test repeatable.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Nanoseconds since the runtime started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Nanos(pub u64);
+
+impl Nanos {
+    /// Later by `nanoseconds`, or the last instant there is.
+    pub const fn plus(self, nanoseconds: u64) -> Self {
+        Self(self.0.saturating_add(nanoseconds))
+    }
+
+    /// Nanoseconds since `earlier`, 0 if that is later.
+    pub const fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// A source of time.
+#[derive(Clone, Debug)]
+pub enum Clock {
+    /// The monotonic clock, counted from the runtime's start.
+    Monotonic(Instant),
+    /// Time that only moves when a test moves it.
+    Simulated(Arc<AtomicU64>),
+}
+
+impl Clock {
+    /// The monotonic clock, from now.
+    #[allow(clippy::disallowed_methods, reason = "this is the clock")]
+    pub fn monotonic() -> Self {
+        Self::Monotonic(Instant::now())
+    }
+
+    /// Simulated time, starting at 0.
+    pub fn simulated() -> Self {
+        Self::Simulated(Arc::new(AtomicU64::new(0)))
+    }
+
+    /// The present.
+    #[allow(clippy::disallowed_methods, reason = "this is the clock")]
+    #[inline]
+    pub fn now(&self) -> Nanos {
+        match self {
+            // 2^64 ns are 584 years.
+            Self::Monotonic(start) => Nanos(Instant::now().duration_since(*start).as_nanos() as u64),
+            Self::Simulated(now) => Nanos(now.load(Ordering::Acquire)),
+        }
+    }
+
+    /// Moves simulated time; the monotonic clock takes no notice.
+    pub fn advance(&self, nanoseconds: u64) {
+        if let Self::Simulated(now) = self {
+            now.fetch_add(nanoseconds, Ordering::AcqRel);
+        }
+    }
+
+    /// Nanoseconds since the Unix epoch, for showing events to people. Simulated clocks count from the epoch.
+    #[allow(clippy::disallowed_methods, reason = "this is the clock")]
+    pub fn wall_ns(&self) -> u64 {
+        match self {
+            Self::Monotonic(_) => {
+                SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_nanos() as u64
+            }
+            Self::Simulated(now) => now.load(Ordering::Acquire),
+        }
+    }
+}
