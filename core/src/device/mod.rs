@@ -10,6 +10,7 @@ use crate::key::Key;
 use crate::op::{Chain, Iv, Output};
 use crate::session::SessionSpec;
 
+pub mod known_answers;
 pub mod null;
 pub mod sim;
 pub mod soft;

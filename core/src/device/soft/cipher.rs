@@ -1,0 +1,89 @@
+//! AES in the modes of NIST SP 800-38A. The crates work on as many blocks at once as the mode and the processor
+//! allow; a chunk of a stream is an operation like any other, for the runtime gives it the iv that follows.
+
+use aes::cipher::array::Array;
+use aes::cipher::consts::U16;
+use aes::cipher::{
+    Block, BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, BlockSizeUser,
+    InnerIvInit, StreamCipherCore,
+};
+use ctr::CtrCore;
+use ctr::flavors::Ctr128BE;
+
+use crate::algorithm::OpKind;
+use crate::device::{DeviceError, DirectOp};
+use crate::op::Iv;
+
+use super::{Context, refused};
+
+/// A block cipher of 16-byte blocks that can run on any thread.
+pub(super) trait Cipher:
+    BlockCipherEncrypt + BlockCipherDecrypt + BlockSizeUser<BlockSize = U16> + Send + Sync
+{
+}
+
+impl<C> Cipher for C where
+    C: BlockCipherEncrypt + BlockCipherDecrypt + BlockSizeUser<BlockSize = U16> + Send + Sync
+{
+}
+
+/// Electronic codebook (section 6.1).
+pub(super) struct Ecb<C>(pub(super) C);
+
+impl<C: Cipher> Context for Ecb<C> {
+    fn execute(&self, op: &mut DirectOp<'_>) -> Result<(), DeviceError> {
+        let blocks = blocks::<C>(op.data)?;
+        match op.kind {
+            OpKind::Encrypt => self.0.encrypt_blocks(blocks),
+            OpKind::Decrypt => self.0.decrypt_blocks(blocks),
+            _ => return Err(wrong_kind()),
+        }
+        Ok(())
+    }
+}
+
+/// Cipher block chaining (section 6.2).
+pub(super) struct Cbc<C>(pub(super) C);
+
+impl<C: Cipher> Context for Cbc<C> {
+    fn execute(&self, op: &mut DirectOp<'_>) -> Result<(), DeviceError> {
+        let iv = block_of(op.iv)?;
+        let blocks = blocks::<C>(op.data)?;
+        match op.kind {
+            OpKind::Encrypt => cbc::Encryptor::inner_iv_init(&self.0, iv).encrypt_blocks(blocks),
+            OpKind::Decrypt => cbc::Decryptor::inner_iv_init(&self.0, iv).decrypt_blocks(blocks),
+            _ => return Err(wrong_kind()),
+        }
+        Ok(())
+    }
+}
+
+/// Counter mode (section 6.5) with a 128-bit big-endian counter that wraps, as OpenSSL's does.
+pub(super) struct Ctr<C>(pub(super) C);
+
+impl<C: Cipher> Context for Ctr<C> {
+    fn execute(&self, op: &mut DirectOp<'_>) -> Result<(), DeviceError> {
+        let counter = block_of(op.iv)?;
+        if !matches!(op.kind, OpKind::Encrypt | OpKind::Decrypt) {
+            return Err(wrong_kind());
+        }
+        CtrCore::<_, Ctr128BE>::inner_iv_init(&self.0, counter)
+            .try_apply_keystream_partial(op.data.as_mut_slice().into())
+            .map_err(|_| refused("the counter would repeat"))
+    }
+}
+
+fn blocks<C: Cipher>(data: &mut [u8]) -> Result<&mut [Block<C>], DeviceError> {
+    match Block::<C>::slice_as_chunks_mut(data) {
+        (blocks, []) => Ok(blocks),
+        _ => Err(refused("the data is not a whole number of blocks")),
+    }
+}
+
+fn block_of(iv: &Iv) -> Result<&Array<u8, U16>, DeviceError> {
+    iv.as_slice().try_into().map_err(|_| refused("the iv is not 16 bytes"))
+}
+
+fn wrong_kind() -> DeviceError {
+    refused("a cipher encrypts and decrypts only")
+}
