@@ -1,35 +1,9 @@
-use crate::device::soft::Soft;
-use crate::device::{DirectDevice, DirectOp};
-use crate::key::Key;
-use crate::op::{Iv, Output};
-use crate::session::SessionSpec;
+use crate::device::soft::harness::{Attempt, Case};
 
 use super::*;
 
-struct Attempt {
-    result: Result<(), DeviceError>,
-    data: Vec<u8>,
-    output: Output,
-}
-
 fn attempt(answer: &KnownAnswer, key: &[u8], iv: &[u8], aad: &[u8], input: &[u8]) -> Attempt {
-    let device = Soft::new();
-    let handle = device.open(&SessionSpec::new(answer.algorithm), &Key::new(key.to_vec())).unwrap();
-    let (mut data, mut output, iv) = (input.to_vec(), Output::NONE, Iv::new(iv).unwrap());
-    let mut ops = [DirectOp {
-        handle,
-        algorithm: answer.algorithm,
-        kind: answer.kind,
-        iv: &iv,
-        aad,
-        data: &mut data,
-        output: &mut output,
-        chain: None,
-        result: None,
-    }];
-    device.execute(&mut ops);
-    let result = ops[0].result.unwrap();
-    Attempt { result, data, output }
+    Case { key, iv, aad, input, ..Case::new(answer.algorithm, answer.kind) }.run()
 }
 
 fn check(answer: &KnownAnswer, attempt: &Attempt) -> Result<(), String> {

@@ -15,6 +15,8 @@ use self::slab::Slab;
 
 mod aead;
 mod cipher;
+#[cfg(test)]
+pub(crate) mod harness;
 mod hash;
 mod open;
 mod random;
