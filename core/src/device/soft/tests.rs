@@ -28,61 +28,11 @@ fn case<'a>(algorithm: Algorithm, kind: OpKind, input: &'a [u8]) -> Case<'a> {
     Case { key, iv: &IV[..algorithm.iv_len()], input, ..Case::new(algorithm, kind) }
 }
 
-/// The stream's chunks, each on a device of its own.
-fn streamed(case: &Case<'_>, cuts: &[usize]) -> Attempt {
-    let mut chain = Chain { first: true, ..Chain::default() };
-    let (mut iv, mut data, mut rest) = (case.iv.to_vec(), Vec::new(), case.input);
-    let mut cuts = cuts.iter();
-    loop {
-        let len = cuts.next().map_or(rest.len(), |len| (*len).min(rest.len()));
-        let (chunk, after) = rest.split_at(len);
-        chain.last = after.is_empty();
-        let done = Case { iv: &iv, input: chunk, ..case.clone() }.run_in(Some(&mut chain));
-        assert_eq!(done.result, Ok(()));
-        next_iv(case, &mut iv, chunk, &done.data);
-        data.extend_from_slice(&done.data);
-        if chain.last {
-            return Attempt { data, ..done };
-        }
-        (chain.first, rest) = (false, after);
-    }
-}
-
-/// What the runtime does between the chunks of a stream.
-fn next_iv(case: &Case<'_>, iv: &mut Vec<u8>, input: &[u8], output: &[u8]) {
-    match (case.algorithm.class(), case.kind) {
-        (Class::Cbc, kind) => {
-            let ciphertext = if kind == OpKind::Encrypt { output } else { input };
-            if let Some(block) = ciphertext.last_chunk::<16>() {
-                *iv = block.to_vec();
-            }
-        }
-        (Class::Ctr, _) => {
-            let counter = u128::from_be_bytes(iv.as_slice().try_into().unwrap());
-            *iv = counter.wrapping_add(input.len() as u128 / 16).to_be_bytes().to_vec();
-        }
-        _ => {}
-    }
-}
-
 fn is_refused(attempt: &Attempt) -> bool {
     matches!(
         attempt.result,
         Err(DeviceError::Failed { progress: Progress::NotStarted, source_intact: true, .. })
     )
-}
-
-#[test]
-fn what_is_encrypted_decrypts() {
-    for algorithm in ciphers() {
-        for blocks in [0, 1, 2, 7, 8, 9, 64, 65] {
-            let text: Vec<u8> = (0..blocks * 16).map(|index| index as u8).collect();
-            let sealed = case(algorithm, OpKind::Encrypt, &text).run();
-            assert_eq!(sealed.data.len(), text.len() + algorithm.output_len());
-            let opened = case(algorithm, OpKind::Decrypt, &sealed.data).run();
-            assert_eq!((opened.result, opened.data), (Ok(()), text));
-        }
-    }
 }
 
 #[test]
@@ -271,34 +221,6 @@ fn reference_mac(algorithm: Algorithm, key: &[u8], message: &[u8]) -> Vec<u8> {
 }
 
 proptest! {
-    #[test]
-    fn a_stream_of_whole_blocks_equals_one_operation(
-        text in vec(any::<u8>(), 0..2000), cuts in vec(0usize..5, 0..12), start in any::<[u8; 16]>(),
-    ) {
-        let streamable = Algorithm::ALL.iter().copied().filter(|algorithm| {
-            algorithm.streams() && *algorithm != Algorithm::Null
-        });
-        for algorithm in streamable {
-            let unit = algorithm.block_len().max(16);
-            let cuts: Vec<usize> = cuts.iter().map(|cut| cut * unit).collect();
-            let whole = if algorithm.needs_whole_blocks() { text.len() / 16 * 16 } else { text.len() };
-            for kind in algorithm.ops() {
-                let case = Case { iv: &start[..algorithm.iv_len()], ..case(algorithm, *kind, &text[..whole]) };
-                prop_assert_eq!(streamed(&case, &cuts), case.run());
-            }
-        }
-    }
-
-    #[test]
-    fn a_hash_stream_of_odd_chunks_equals_one_operation(
-        text in vec(any::<u8>(), 0..1000), cuts in vec(0usize..300, 0..8),
-    ) {
-        for algorithm in hashes() {
-            let case = case(algorithm, algorithm.ops()[0], &text);
-            prop_assert_eq!(streamed(&case, &cuts), case.run());
-        }
-    }
-
     #[test]
     fn hmac_agrees_with_the_hmac_crate(key in vec(any::<u8>(), 1..300), text in vec(any::<u8>(), 0..300)) {
         for algorithm in hashes().filter(|algorithm| algorithm.class() == Class::Mac) {
