@@ -64,7 +64,7 @@ fn vector(case: &Case) -> Vector {
 }
 
 fn bytes(digits: &str) -> Vec<u8> {
-    assert!(digits.len() % 2 == 0);
+    assert!(digits.len().is_multiple_of(2));
     (0..digits.len())
         .step_by(2)
         .map(|index| u8::from_str_radix(&digits[index..index + 2], 16).unwrap())

@@ -1,5 +1,7 @@
 //! Every case of fixtures/vectors on the software device, whole and in chunks.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
 mod direct;
 mod file;
 mod streams;
