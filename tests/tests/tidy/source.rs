@@ -70,8 +70,8 @@ fn skipped_len(rest: &str, before: Option<char>) -> usize {
         rest.find('\n').unwrap_or(rest.len())
     } else if rest.starts_with("/*") {
         block_comment_len(rest)
-    } else if rest.starts_with('"') {
-        1 + escaped_len(&rest[1..], '"')
+    } else if let Some(string) = rest.strip_prefix('"') {
+        1 + escaped_len(string, '"')
     } else if !in_word && let Some(len) = raw_string_len(rest) {
         len
     } else if rest.starts_with('\'') && is_char(rest) {
