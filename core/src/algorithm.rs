@@ -157,7 +157,9 @@ impl Algorithm {
     /// The operation kinds this algorithm has.
     pub const fn ops(self) -> &'static [OpKind] {
         match self.class() {
-            Class::Null | Class::Ecb | Class::Cbc | Class::Ctr | Class::Aead => &[OpKind::Encrypt, OpKind::Decrypt],
+            Class::Null | Class::Ecb | Class::Cbc | Class::Ctr | Class::Aead => {
+                &[OpKind::Encrypt, OpKind::Decrypt]
+            }
             Class::Digest => &[OpKind::Digest],
             Class::Mac => &[OpKind::Mac],
             Class::Random => &[OpKind::Random],
@@ -171,7 +173,10 @@ impl Algorithm {
 
     /// Whether an operation may be split into a stream of chunks.
     pub const fn streams(self) -> bool {
-        matches!(self.class(), Class::Null | Class::Ecb | Class::Cbc | Class::Ctr | Class::Digest | Class::Mac)
+        matches!(
+            self.class(),
+            Class::Null | Class::Ecb | Class::Cbc | Class::Ctr | Class::Digest | Class::Mac
+        )
     }
 
     /// Whether the same request always gives the same result.

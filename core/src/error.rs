@@ -31,6 +31,18 @@ pub enum Error {
         /// The name asked for.
         name: String,
     },
+    /// A balancer with this name is registered already.
+    #[error("balancer '{name}' exists")]
+    BalancerExists {
+        /// Its name.
+        name: String,
+    },
+    /// The built-in balancer stays.
+    #[error("balancer '{name}' is built in and cannot be unregistered")]
+    BalancerBuiltIn {
+        /// Its name.
+        name: String,
+    },
     /// The balancer in force is not the one the caller expected.
     #[error("balancer is '{current}', not '{expected}'")]
     BalancerChanged {

@@ -1,1 +1,67 @@
-//! x
+//! acrypto-core: an asynchronous crypto runtime.
+//!
+//! Programs allocate crypto [`Session`]s, submit operations, and get each result back exactly once. A balancer spreads
+//! the operations over devices; a broken device loses no work.
+//!
+//! ```
+//! use acrypto_core::{Algorithm, Config, Key, Request, Runtime, SessionSpec, block_on};
+//!
+//! let runtime = Runtime::start(Config::default())?;
+//! runtime.add_device_of_kind("soft0", "soft", &[], 0)?;
+//! let session = runtime.session(SessionSpec::new(Algorithm::Aes128Ctr), Key::new(vec![7; 16]))?;
+//!
+//! let completion = block_on(session.submit(Request::encrypt(b"attack at dawn".to_vec(), [0; 16])))?;
+//! completion.result?;
+//! let completion = session.call(Request::decrypt(completion.data, [0; 16]))?;
+//! assert_eq!(completion.data, b"attack at dawn");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The ways to submit: [`Session::submit`] (a future), [`Session::submit_batch`], [`Session::burst`] (submit n, poll n),
+//! [`Session::with_callback`], [`Session::call`] (blocking), and [`Session::stream`] for one file or flow.
+
+pub mod algorithm;
+pub mod balancer;
+pub mod clock;
+pub mod config;
+pub mod device;
+pub mod error;
+pub mod event;
+pub mod key;
+pub mod load;
+pub mod op;
+pub mod runtime;
+pub mod session;
+pub mod simulation;
+pub mod stats;
+pub mod stream;
+pub mod submit;
+
+mod health;
+mod padding;
+mod queue;
+mod room;
+mod session_table;
+mod sync;
+mod worker;
+
+pub use algorithm::{Algorithm, Class, OpKind};
+pub use clock::{Clock, Nanos};
+pub use config::Config;
+pub use device::fault::{FaultMode, FaultSpec};
+pub use device::{DeviceState, Engine};
+pub use error::{Error, OpError, Progress};
+pub use event::{Event, EventKind, EventLog, EventSubscription, Feed, Severity};
+pub use key::Key;
+pub use load::{LoadSpec, LoadStatus};
+pub use op::{Completion, DeviceId, Iv, Output, Refused, Request};
+pub use room::Ready;
+pub use runtime::Runtime;
+pub use session::{Padding, Session, SessionSpec};
+pub use stats::{
+    BalancerStatus, DeviceCounters, DeviceQueue, DeviceStatus, Histogram, OpStatus, QueueStatus,
+    RuntimeStats, SessionStatus,
+};
+pub use stream::{Stream, StreamError};
+pub use submit::blocking::block_on;
+pub use submit::{BatchFuture, Burst, CallbackSession, OpFuture};

@@ -10,10 +10,15 @@ use crate::key::Key;
 use crate::op::{Chain, Iv, Output};
 use crate::session::SessionSpec;
 
+pub mod fault;
+pub(crate) mod kind;
 pub mod known_answers;
 pub mod null;
+pub(crate) mod registry;
 pub mod sim;
 pub mod soft;
+
+pub use registry::Engine;
 
 /// State of a device. The names are the only tokens: commands, messages and screens show them as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -190,6 +195,8 @@ pub trait QueuedDevice: Send {
     fn submit(&mut self, now: Nanos, ops: &mut Vec<QueuedOp>);
     /// How many operations it would take now.
     fn room(&self) -> usize;
+    /// How many it has and has not answered.
+    fn in_flight(&self) -> usize;
     /// Hands over what is finished by pushing onto `done`. Returns when the next answer is due, if the device knows.
     fn poll(&mut self, now: Nanos, done: &mut Vec<Answer>) -> Option<Nanos>;
     /// Drops every operation in the device; answers to them must not come any more.

@@ -1,0 +1,55 @@
+//! Limits and time-outs of a runtime. Every one has a default, and every one is shown by the commands.
+
+/// Configuration; start from `Config::default()`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Worker threads; 0 for as many as there are cores.
+    pub workers: usize,
+    /// Most operations accepted and not yet fetched by their submitter.
+    pub main_queue_max_ops: usize,
+    /// Most operations in one device's queue.
+    pub device_queue_max_ops: usize,
+    /// Most sessions.
+    pub sessions_max: usize,
+    /// Most devices.
+    pub devices_max: usize,
+    /// Events kept for late readers.
+    pub events_max: usize,
+    /// Loads running at once.
+    pub loads_max: usize,
+    /// Largest operation, in bytes.
+    pub op_max_bytes: usize,
+    /// Time to live of an operation that names none, in nanoseconds.
+    pub deadline_ns: u64,
+    /// Attempts before an operation is given up as broken, 1 to 255.
+    pub attempts_max: u8,
+    /// Errors within the window that break a device.
+    pub error_budget_ops: u32,
+    /// The window, in nanoseconds.
+    pub error_budget_window_ns: u64,
+    /// Length of each of the two stages of probation, in nanoseconds.
+    pub probation_stage_ns: u64,
+    /// Seed of everything the runtime draws by lot.
+    pub seed: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            workers: 0,
+            main_queue_max_ops: 65_536,
+            device_queue_max_ops: 512,
+            sessions_max: 1 << 20,
+            devices_max: 4_096,
+            events_max: 8_192,
+            loads_max: 256,
+            op_max_bytes: 1 << 30,
+            deadline_ns: 30_000_000_000,
+            attempts_max: 8,
+            error_budget_ops: 8,
+            error_budget_window_ns: 10_000_000_000,
+            probation_stage_ns: 1_000_000_000,
+            seed: 0,
+        }
+    }
+}

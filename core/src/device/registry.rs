@@ -1,0 +1,310 @@
+//! A device as the runtime keeps it: its queue, its counters, its state, and the engine behind its run token.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::algorithm::{Algorithm, OpKind};
+use crate::clock::Nanos;
+use crate::config::Config;
+use crate::error::Error;
+use crate::health::Health;
+use crate::health::selftest::Selftest;
+use crate::op::DeviceId;
+use crate::queue::ring::Ring;
+use crate::session::SessionState;
+use crate::stats::counter::DeviceCells;
+use crate::stats::histogram::HistogramCells;
+use crate::stats::{DeviceCounters, DeviceQueue, DeviceStatus};
+use crate::submit::face::Face;
+use crate::sync::Lock;
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use super::fault::{ActiveFault, FaultSpec};
+use super::{Answer, DeviceInfo, DeviceState, DirectDevice, Handle, QueuedDevice, QueuedOp, RUN_MAX_OPS};
+
+/// A device to be added.
+pub enum Engine {
+    /// One that works at once, on the caller's buffers.
+    Direct(Arc<dyn DirectDevice>),
+    /// One that answers later.
+    Queued(Box<dyn QueuedDevice>),
+}
+
+impl Engine {
+    pub(crate) fn info(&self) -> DeviceInfo {
+        match self {
+            Self::Direct(device) => device.info(),
+            Self::Queued(device) => device.info(),
+        }
+    }
+
+    pub(crate) fn open(&mut self, state: &SessionState) -> Result<Handle, Error> {
+        let refused = Error::NoDevice { algorithm: state.spec.algorithm };
+        match self {
+            Self::Direct(device) => {
+                device.probe(&state.spec).ok_or(refused)?;
+                device.open(&state.spec, &state.key)
+            }
+            Self::Queued(device) => {
+                device.probe(&state.spec).ok_or(refused)?;
+                device.open(&state.spec, &state.key)
+            }
+        }
+    }
+
+    pub(crate) fn close(&mut self, handle: Handle) {
+        match self {
+            Self::Direct(device) => device.close(handle),
+            Self::Queued(device) => device.close(handle),
+        }
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Direct(_) => "Engine::Direct",
+            Self::Queued(_) => "Engine::Queued",
+        })
+    }
+}
+
+/// What the holder of the run token is asked to do before the next run.
+#[derive(Debug)]
+pub(crate) enum Mail {
+    /// The session ended: close it here.
+    Close(u64),
+    /// The device broke: what was lent to it is tried elsewhere.
+    TakeBack,
+    /// Put a fault on, or take it off.
+    Fault(Option<FaultSpec>),
+    /// Reset the engine and run the known answers.
+    Test {
+        /// Who asked.
+        uid: u32,
+    },
+}
+
+/// A session that is open on the device.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(crate) state: Arc<SessionState>,
+    pub(crate) handle: Handle,
+    pub(crate) used: u64,
+}
+
+/// What only the holder of the run token touches.
+#[derive(Debug)]
+pub(crate) struct Exec {
+    pub(crate) engine: Engine,
+    pub(crate) fault: Option<ActiveFault>,
+    pub(crate) sessions: HashMap<u64, Open>,
+    /// The session used last, so that a run of one session is looked up once.
+    pub(crate) last: Option<(u64, Arc<SessionState>, Handle)>,
+    pub(crate) last_face: Option<Arc<Face>>,
+    pub(crate) uses: u64,
+    pub(crate) selftest: Option<(Selftest, u32)>,
+    pub(crate) answers: Vec<Answer>,
+    pub(crate) ops: Vec<QueuedOp>,
+}
+
+/// A device.
+pub(crate) struct Device {
+    pub(crate) id: DeviceId,
+    pub(crate) name: String,
+    pub(crate) uid: u32,
+    pub(crate) info: DeviceInfo,
+    pub(crate) parameters: Vec<(String, String)>,
+    pub(crate) is_direct: bool,
+    state: AtomicU8,
+    pub(crate) probation_percent: AtomicU8,
+    probation_draws: AtomicU32,
+    /// Operations lent to it.
+    pub(crate) ring: Ring,
+    pub(crate) queue_max_ops: usize,
+    /// Work is lent up to this many operations, so that what waits in the main queue can still go elsewhere.
+    pub(crate) lend_max_ops: usize,
+    pub(crate) run_max_ops: usize,
+    pub(crate) cells: DeviceCells,
+    pub(crate) queue_wait: HistogramCells,
+    pub(crate) service: HistogramCells,
+    pub(crate) total: HistogramCells,
+    /// Smoothed cost of one operation, nanoseconds; tells whether a backlog is worth a wake-up.
+    pub(crate) op_cost_ns: AtomicU64,
+    /// When a queued device wants to be polled next, nanoseconds.
+    pub(crate) due_ns: AtomicU64,
+    /// Mail has come.
+    pub(crate) attention: AtomicBool,
+    pub(crate) mail: Lock<Vec<Mail>>,
+    pub(crate) fault: Lock<Option<FaultSpec>>,
+    pub(crate) health: Lock<Health>,
+    /// The run token.
+    pub(crate) exec: Lock<Exec>,
+    /// Bit mask of operation kinds by algorithm number.
+    kinds: Vec<u8>,
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Device")
+            .field("name", &self.name)
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Device {
+    pub(crate) fn new(
+        id: DeviceId,
+        name: &str,
+        uid: u32,
+        parameters: Vec<(String, String)>,
+        engine: Engine,
+        config: &Config,
+        now: Nanos,
+    ) -> Self {
+        let info = engine.info();
+        let run_max_ops = info.run_max_ops.clamp(1, RUN_MAX_OPS);
+        let queue_max_ops = info.queue_max_ops.clamp(1, config.device_queue_max_ops);
+        let mut kinds = vec![0; Algorithm::ALL.len()];
+        for capability in &info.capabilities {
+            kinds[capability.algorithm as usize] |= 1 << capability.kind as u8;
+        }
+        Self {
+            id,
+            name: name.to_owned(),
+            uid,
+            parameters,
+            is_direct: matches!(engine, Engine::Direct(_)),
+            state: AtomicU8::new(DeviceState::Up as u8),
+            probation_percent: AtomicU8::new(100),
+            probation_draws: AtomicU32::new(0),
+            ring: Ring::new(queue_max_ops),
+            queue_max_ops,
+            lend_max_ops: queue_max_ops.min(2 * run_max_ops),
+            run_max_ops,
+            cells: DeviceCells::default(),
+            queue_wait: HistogramCells::new(),
+            service: HistogramCells::new(),
+            total: HistogramCells::new(),
+            op_cost_ns: AtomicU64::new(1_000),
+            due_ns: AtomicU64::new(u64::MAX),
+            attention: AtomicBool::new(false),
+            mail: Lock::new(Vec::new()),
+            fault: Lock::new(None),
+            health: Lock::new(Health::new(now)),
+            exec: Lock::new(Exec {
+                engine,
+                fault: None,
+                sessions: HashMap::new(),
+                last: None,
+                last_face: None,
+                uses: 0,
+                selftest: None,
+                answers: Vec::new(),
+                ops: Vec::new(),
+            }),
+            kinds,
+            info,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn state(&self) -> DeviceState {
+        DeviceState::from_number(self.state.load(Ordering::Acquire))
+    }
+
+    /// Only health and removal change the state, under the health lock.
+    pub(crate) fn store_state(&self, state: DeviceState) {
+        self.state.store(state as u8, Ordering::Release);
+    }
+
+    pub(crate) fn can(&self, algorithm: Algorithm, kind: OpKind) -> bool {
+        self.kinds[algorithm as usize] & (1 << kind as u8) != 0
+    }
+
+    pub(crate) fn knows(&self, algorithm: Algorithm) -> bool {
+        self.kinds[algorithm as usize] != 0
+    }
+
+    /// Operations in its queue and on it.
+    #[inline]
+    pub(crate) fn backlog_ops(&self) -> usize {
+        self.ring.len() + self.cells.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Whether a device in probation may get this operation: a given share of all that come by.
+    #[inline]
+    pub(crate) fn admits(&self) -> bool {
+        let percent = u32::from(self.probation_percent.load(Ordering::Relaxed));
+        percent >= 100 || self.probation_draws.fetch_add(1, Ordering::Relaxed) % 100 < percent
+    }
+
+    pub(crate) fn post(&self, mail: Mail) {
+        self.mail.lock().push(mail);
+        self.attention.store(true, Ordering::Release);
+    }
+
+    /// Whether a worker should look at it now.
+    #[inline]
+    pub(crate) fn wants_service(&self, now: Nanos) -> bool {
+        !self.ring.is_empty()
+            || self.attention.load(Ordering::Acquire)
+            || self.due_ns.load(Ordering::Relaxed) <= now.0
+    }
+
+    /// A copy of the attempts' counters; what is derived can't be negative, because `taken` is read last.
+    pub(crate) fn counters(&self) -> DeviceCounters {
+        let cells = &self.cells;
+        let finished_ops = cells.finished.read();
+        let abandoned_running = cells.abandoned_running.read();
+        let started = cells.started.read();
+        let abandoned_queued = cells.abandoned_queued.read();
+        let moved_out_ops = cells.moved_out.read();
+        let taken_ops = cells.taken_first.read() + cells.taken_again.read();
+        DeviceCounters {
+            taken_ops,
+            finished_ops,
+            moved_out_ops,
+            abandoned_ops: abandoned_running + abandoned_queued,
+            queued_ops: taken_ops - started - abandoned_queued - moved_out_ops,
+            in_flight_ops: started - finished_ops - abandoned_running,
+        }
+    }
+
+    pub(crate) fn status(&self) -> DeviceStatus {
+        let health = self.health.lock();
+        DeviceStatus {
+            id: self.id,
+            name: self.name.clone(),
+            kind: self.info.kind,
+            state: self.state(),
+            state_reason: health.reason.clone(),
+            state_since_ns: health.since.0,
+            capabilities: self.info.capabilities.clone(),
+            queue_max_ops: self.queue_max_ops,
+            counters: self.counters(),
+            errors_ops: self.cells.errors.read(),
+            bytes: self.cells.bytes.read(),
+            queue_wait: self.queue_wait.read(),
+            service: self.service.read(),
+            total: self.total.read(),
+            fault: self.fault.lock().clone(),
+            probation_percent: self.probation_percent.load(Ordering::Relaxed),
+            uid: self.uid,
+            parameters: self.parameters.clone(),
+        }
+    }
+
+    pub(crate) fn queue(&self) -> DeviceQueue {
+        let counters = self.counters();
+        DeviceQueue {
+            name: self.name.clone(),
+            state: self.state(),
+            queued_ops: counters.queued_ops,
+            in_flight_ops: counters.in_flight_ops,
+            queue_max_ops: self.queue_max_ops,
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! What happened: numbered events in a bounded ring, for readers at their own pace.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use crate::clock::Clock;
+use crate::sync::Lock;
+
+/// What an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum EventKind {
+    /// A device was added, drained or removed.
+    Device = 1,
+    /// The balancer was switched, registered or unregistered.
+    Balancer = 2,
+    /// A session was opened or closed.
+    Session = 3,
+    /// A device's health changed.
+    Health = 4,
+    /// A fault was put on a device or taken off.
+    Fault = 5,
+    /// A load was started or stopped.
+    Load = 6,
+    /// The runtime itself.
+    Server = 7,
+}
+
+impl EventKind {
+    /// Every kind, in the order of its number.
+    pub const ALL: [EventKind; 7] =
+        [Self::Device, Self::Balancer, Self::Session, Self::Health, Self::Fault, Self::Load, Self::Server];
+
+    /// Lower-case name, as the commands take it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Device => "device",
+            Self::Balancer => "lb",
+            Self::Session => "session",
+            Self::Health => "health",
+            Self::Fault => "fault",
+            Self::Load => "load",
+            Self::Server => "server",
+        }
+    }
+}
+
+/// How much an event matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Severity {
+    /// As wished.
+    Info = 1,
+    /// Worth a look.
+    Warn = 2,
+    /// Something is lost or out of service.
+    Error = 3,
+}
+
+/// One event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Number, from 1, without gaps.
+    pub seq: u64,
+    /// Nanoseconds since the Unix epoch.
+    pub time_ns: u64,
+    /// What it is about.
+    pub kind: EventKind,
+    /// How much it matters.
+    pub severity: Severity,
+    /// Sort of object: `device`, `lb`, `session`, `load`, `server`.
+    pub object: &'static str,
+    /// The object's name.
+    pub name: String,
+    /// State or value before; may be empty.
+    pub from: String,
+    /// State or value after.
+    pub to: String,
+    /// Why, with figures; may be empty.
+    pub reason: String,
+    /// User who caused it; the runtime's own acts carry the user that runs it.
+    pub uid: u32,
+}
+
+/// An event that has no number yet.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) kind: EventKind,
+    pub(crate) severity: Severity,
+    pub(crate) object: &'static str,
+    pub(crate) name: String,
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) reason: String,
+    pub(crate) uid: u32,
+}
+
+#[derive(Debug, Default)]
+struct Ring {
+    events: VecDeque<Arc<Event>>,
+    last_seq: u64,
+    wakers: Vec<Waker>,
+}
+
+/// The ring.
+#[derive(Debug)]
+pub struct EventLog {
+    ring: Lock<Ring>,
+    limit: usize,
+    clock: Clock,
+}
+
+impl EventLog {
+    pub(crate) fn new(limit: usize, clock: Clock) -> Self {
+        Self { ring: Lock::new(Ring::default()), limit: limit.max(1), clock }
+    }
+
+    pub(crate) fn push(&self, draft: Draft) {
+        let Draft { kind, severity, object, name, from, to, reason, uid } = draft;
+        let time_ns = self.clock.wall_ns();
+        let wakers = {
+            let mut ring = self.ring.lock();
+            ring.last_seq += 1;
+            let seq = ring.last_seq;
+            if ring.events.len() == self.limit {
+                ring.events.pop_front();
+            }
+            let event = Event { seq, time_ns, kind, severity, object, name, from, to, reason, uid };
+            ring.events.push_back(Arc::new(event));
+            std::mem::take(&mut ring.wakers)
+        };
+        for waker in wakers {
+            waker.wake();
+        }
+    }
+
+    /// Number of the newest event, 0 when there was none.
+    pub fn last_seq(&self) -> u64 {
+        self.ring.lock().last_seq
+    }
+
+    /// Number of the oldest event kept; one more than the newest when none is.
+    pub fn oldest_seq(&self) -> u64 {
+        let ring = self.ring.lock();
+        ring.events.front().map_or(ring.last_seq + 1, |event| event.seq)
+    }
+
+    /// At most `max` events numbered above `seq`, oldest first.
+    pub fn since(&self, seq: u64, max: usize) -> Vec<Arc<Event>> {
+        let ring = self.ring.lock();
+        let oldest = ring.events.front().map_or(ring.last_seq + 1, |event| event.seq);
+        let skip = (seq + 1).saturating_sub(oldest) as usize;
+        ring.events.iter().skip(skip).take(max).cloned().collect()
+    }
+
+    /// Reads events from the one after `seq` on; `None` starts with the next event to come.
+    pub fn subscribe(self: &Arc<Self>, seq: Option<u64>) -> EventSubscription {
+        let next = seq.map_or_else(|| self.last_seq(), |seq| seq) + 1;
+        EventSubscription { log: Arc::clone(self), next }
+    }
+}
+
+/// What a subscription gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Feed {
+    /// The next event.
+    Event(Arc<Event>),
+    /// The reader was too slow: that many events are gone.
+    Lost(u64),
+}
+
+/// A reader of events; it costs the runtime nothing while it does not read.
+#[derive(Debug)]
+pub struct EventSubscription {
+    log: Arc<EventLog>,
+    /// Number of the event to give next.
+    next: u64,
+}
+
+impl EventSubscription {
+    /// Waits for the next event.
+    ///
+    /// # Cancel safety
+    /// Safe: a dropped future has taken nothing.
+    pub fn next(&mut self) -> NextEvent<'_> {
+        NextEvent(self)
+    }
+
+    /// The next event, if there is one.
+    pub fn try_next(&mut self) -> Option<Feed> {
+        let log = Arc::clone(&self.log);
+        let ring = log.ring.lock();
+        self.take(&ring)
+    }
+
+    fn take(&mut self, ring: &Ring) -> Option<Feed> {
+        if self.next > ring.last_seq {
+            return None;
+        }
+        let oldest = ring.events.front().map_or(ring.last_seq + 1, |event| event.seq);
+        if self.next < oldest {
+            let lost = oldest - self.next;
+            self.next = oldest;
+            return Some(Feed::Lost(lost));
+        }
+        let event = ring.events.get((self.next - oldest) as usize).cloned()?;
+        self.next += 1;
+        Some(Feed::Event(event))
+    }
+}
+
+/// Future of [`EventSubscription::next`].
+#[derive(Debug)]
+pub struct NextEvent<'a>(&'a mut EventSubscription);
+
+impl Future for NextEvent<'_> {
+    type Output = Feed;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Feed> {
+        let log = Arc::clone(&self.0.log);
+        let mut ring = log.ring.lock();
+        match self.0.take(&ring) {
+            Some(feed) => Poll::Ready(feed),
+            None => {
+                if !ring.wakers.iter().any(|waker| waker.will_wake(context.waker())) {
+                    ring.wakers.push(context.waker().clone());
+                }
+                Poll::Pending
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn log_of(count: usize, limit: usize) -> Arc<EventLog> {
+        let log = Arc::new(EventLog::new(limit, Clock::simulated()));
+        for number in 0..count {
+            log.push(Draft {
+                kind: EventKind::Device,
+                severity: Severity::Info,
+                object: "device",
+                name: number.to_string(),
+                from: String::new(),
+                to: "up".to_owned(),
+                reason: String::new(),
+                uid: 0,
+            });
+        }
+        log
+    }
+
+    #[test]
+    fn i7_the_ring_keeps_its_limit_and_a_slow_reader_is_told_what_it_lost() {
+        let log = log_of(10, 4);
+        assert_eq!((log.oldest_seq(), log.last_seq()), (7, 10));
+        let mut reader = log.subscribe(Some(0));
+        assert_eq!(reader.try_next(), Some(Feed::Lost(6)));
+        let seqs: Vec<u64> = std::iter::from_fn(|| reader.try_next())
+            .map(|feed| match feed {
+                Feed::Event(event) => event.seq,
+                Feed::Lost(_) => 0,
+            })
+            .collect();
+        assert_eq!(seqs, [7, 8, 9, 10]);
+    }
+
+    #[test]
+    fn since_gives_the_events_after_a_number() {
+        let log = log_of(5, 8);
+        let seqs: Vec<u64> = log.since(3, 10).iter().map(|event| event.seq).collect();
+        assert_eq!(seqs, [4, 5]);
+        assert!(log.since(5, 10).is_empty());
+    }
+}

@@ -1,0 +1,130 @@
+//! Simulated time: the same machines as in a threaded runtime, polled in an order that a seed decides.
+
+use std::collections::BTreeMap;
+
+use crate::clock::Nanos;
+use crate::config::Config;
+use crate::device::fault::Lot;
+use crate::queue::word::State;
+use crate::runtime::Runtime;
+use crate::submit::Shape;
+use crate::sync::atomic::Ordering;
+use crate::worker::control::{Control, TICK_NS};
+use crate::worker::{Progress, Worker};
+
+/// A runtime without threads, whose time moves only when it is told to.
+#[derive(Debug)]
+pub struct Simulation {
+    runtime: Runtime,
+    workers: Vec<Worker>,
+    control: Control,
+    control_due: Nanos,
+    lot: Lot,
+}
+
+/// An independent count of the slots of the main queue, by what became of their operations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Never lent to a device.
+    pub waiting_ops: u64,
+    /// Lent, never begun.
+    pub queued_ops: u64,
+    /// Begun, not completed.
+    pub in_flight_ops: u64,
+    /// Completed, not fetched.
+    pub done_ops: u64,
+}
+
+impl Simulation {
+    /// A simulated runtime; `config.seed` decides the order of events.
+    pub fn new(config: Config) -> Self {
+        let lot = Lot::new(config.seed);
+        let runtime = Runtime::unthreaded(config);
+        let workers = runtime.shared.workers;
+        Self {
+            workers: (0..workers).map(|number| Worker::new(number, workers)).collect(),
+            control: Control::default(),
+            control_due: Nanos(0),
+            runtime,
+            lot,
+        }
+    }
+
+    /// The runtime.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// A number below `bound`, drawn by the seed.
+    pub fn draw(&mut self, bound: u64) -> u64 {
+        self.lot.below(bound)
+    }
+
+    /// Polls one of the machines. True if it did something.
+    pub fn step(&mut self) -> bool {
+        let now = self.runtime.now();
+        if now >= self.control_due {
+            self.control_due = now.plus(TICK_NS);
+            self.control.poll(&self.runtime.shared, now);
+            return true;
+        }
+        let first = self.lot.below(self.workers.len() as u64) as usize;
+        let count = self.workers.len();
+        (0..count).any(|offset| {
+            self.workers[(first + offset) % count].poll(&self.runtime.shared, now) == Progress::Worked
+        })
+    }
+
+    /// Moves time on and lets everything happen that becomes due.
+    pub fn advance(&mut self, nanoseconds: u64) {
+        let until = self.runtime.now().plus(nanoseconds);
+        loop {
+            while self.step() {}
+            let now = self.runtime.now();
+            if now >= until {
+                return;
+            }
+            let due = self.next_due().min(until).max(now.plus(1));
+            self.runtime.clock().advance(due.since(now));
+        }
+    }
+
+    fn next_due(&self) -> Nanos {
+        let devices = self.runtime.shared.devices.load();
+        let due = devices.iter().map(|device| device.due_ns.load(Ordering::Relaxed)).min();
+        Nanos(due.unwrap_or(u64::MAX)).min(self.control_due)
+    }
+
+    /// Counts the slots.
+    pub fn census(&self) -> Census {
+        let mut census = Census::default();
+        for (_, word, meta) in self.runtime.shared.slab.iter() {
+            let shape = Shape(meta.shape.load(Ordering::Relaxed));
+            match word.state() {
+                State::Free => {}
+                State::Done => census.done_ops += 1,
+                _ if shape.is_started() => census.in_flight_ops += 1,
+                _ if shape.is_dispatched() => census.queued_ops += 1,
+                _ => census.waiting_ops += 1,
+            }
+        }
+        census
+    }
+
+    /// Counts, for each device by name, the slots in its queue and on it.
+    pub fn device_census(&self) -> BTreeMap<String, (u64, u64)> {
+        let mut counts = BTreeMap::new();
+        for device in self.runtime.shared.devices.load().iter() {
+            let mut count = (0, 0);
+            for (_, word, _) in self.runtime.shared.slab.iter() {
+                match word.state() {
+                    State::Queued if word.device() == device.id => count.0 += 1,
+                    State::Running | State::Lent if word.device() == device.id => count.1 += 1,
+                    _ => {}
+                }
+            }
+            counts.insert(device.name.clone(), count);
+        }
+        counts
+    }
+}

@@ -1,0 +1,156 @@
+//! Adding up.
+
+use std::sync::Arc;
+
+use super::{OpStatus, QueueStatus, RuntimeStats};
+use crate::device::registry::Device;
+use crate::queue::word::State;
+use crate::runtime::Shared;
+use crate::session::PRIORITIES;
+use crate::submit::Shape;
+use crate::sync::atomic::Ordering;
+
+impl Shared {
+    /// The runtime's counters, read against the flow: what comes later on an operation's way is read first.
+    pub(crate) fn stats(&self) -> RuntimeStats {
+        let gone = self.gone.lock();
+        let linked = self.devices.load();
+        let devices: Vec<&Arc<Device>> = linked.iter().chain(&gone.devices).collect();
+        let sum = |of: &dyn Fn(&Device) -> u64| devices.iter().map(|device| of(device)).sum::<u64>();
+        let ended = || {
+            gone.sums.completed_ops
+                + sum(&|device| device.cells.completed_ops.read())
+                + self.shards.sum(|shard| &shard.given_up)
+        };
+        let by_kind = std::array::from_fn(|kind| {
+            gone.sums.by_kind[kind]
+                + sum(&|device| device.cells.by_kind[kind].read())
+                + self.shards.sum(|shard| &shard.by_kind[kind])
+        });
+        let failed_ops = gone.sums.failed_ops
+            + sum(&|device| device.cells.failed_ops.read())
+            + self.shards.sum(|shard| &shard.failed);
+        let cancelled_ops = self.shards.sum(|shard| &shard.cancelled);
+        let completed_ops = ended();
+        let finished_ops = ended();
+        let started_ops = gone.sums.started_ops
+            + sum(&|device| device.cells.started_first.read())
+            + self.shards.sum(|shard| &shard.given_up_before_start);
+        let dispatched_ops = gone.sums.dispatched_ops
+            + sum(&|device| device.cells.taken_first.read())
+            + self.shards.sum(|shard| &shard.given_up_before_dispatch);
+        let accepted_ops = self.shards.sum(|shard| &shard.accepted);
+        let mut stats = RuntimeStats {
+            now_ns: self.now().0,
+            wall_ns: self.clock.wall_ns(),
+            uptime_ns: self.now().0,
+            accepted_ops,
+            dispatched_ops,
+            started_ops,
+            finished_ops,
+            completed_ops,
+            cancelled_ops,
+            failed_ops,
+            refused_ops: self.shards.sum(|shard| &shard.refused),
+            bytes: gone.sums.bytes + sum(&|device| device.cells.bytes.read()),
+            main_queue_ops: accepted_ops - completed_ops,
+            main_queue_max_ops: self.slab.limit() as u64,
+            waiting_ops: accepted_ops - dispatched_ops,
+            queued_ops: dispatched_ops - started_ops,
+            in_flight_ops: started_ops - finished_ops,
+            oldest_ns: 0,
+            by_kind,
+            moved_ops: self.shards.sum(|shard| &shard.moved),
+            queue_wait: gone.sums.queue_wait.clone(),
+            service: gone.sums.service.clone(),
+            total: gone.sums.total.clone(),
+        };
+        for device in devices {
+            stats.queue_wait.add(&device.queue_wait.read());
+            stats.service.add(&device.service.read());
+            stats.total.add(&device.total.read());
+        }
+        if stats.main_queue_ops > 0 {
+            stats.oldest_ns = self.oldest_ns();
+        }
+        stats
+    }
+
+    fn oldest_ns(&self) -> u64 {
+        let now = self.now();
+        self.slab
+            .iter()
+            .filter(|(_, word, _)| !matches!(word.state(), State::Free | State::Done | State::Held))
+            .map(|(_, _, meta)| now.0.saturating_sub(meta.submitted.load(Ordering::Relaxed)))
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Forgets removed devices that nobody can count on any more, and keeps their sums.
+    pub(crate) fn forget_gone(&self) {
+        let Some(mut gone) = self.gone.try_lock() else { return };
+        let mut kept = Vec::new();
+        for device in std::mem::take(&mut gone.devices) {
+            match Arc::try_unwrap(device) {
+                Err(device) => kept.push(device),
+                Ok(device) => {
+                    let sums = &mut gone.sums;
+                    sums.completed_ops += device.cells.completed_ops.read();
+                    sums.failed_ops += device.cells.failed_ops.read();
+                    sums.started_ops += device.cells.started_first.read();
+                    sums.dispatched_ops += device.cells.taken_first.read();
+                    sums.bytes += device.cells.bytes.read();
+                    for (sum, cell) in sums.by_kind.iter_mut().zip(&device.cells.by_kind) {
+                        *sum += cell.read();
+                    }
+                    sums.queue_wait.add(&device.queue_wait.read());
+                    sums.service.add(&device.service.read());
+                    sums.total.add(&device.total.read());
+                }
+            }
+        }
+        gone.devices = kept;
+    }
+
+    pub(crate) fn queue_status(&self) -> QueueStatus {
+        let stats = self.stats();
+        QueueStatus {
+            main_queue_ops: stats.main_queue_ops,
+            main_queue_max_ops: stats.main_queue_max_ops,
+            waiting_ops_by_priority: std::array::from_fn(|priority| {
+                debug_assert!(priority < PRIORITIES);
+                self.waiting.len(priority) as u64
+            }),
+            devices: self.devices.load().iter().map(|device| device.queue()).collect(),
+        }
+    }
+
+    /// The operations of the main queue, oldest first.
+    pub(crate) fn op_statuses(&self, limit: usize) -> Vec<OpStatus> {
+        let now = self.now();
+        let mut ops: Vec<OpStatus> = self
+            .slab
+            .iter()
+            .filter(|(_, word, _)| !matches!(word.state(), State::Free | State::Done))
+            .map(|(index, word, meta)| {
+                let shape = Shape(meta.shape.load(Ordering::Relaxed));
+                let is_on_device = matches!(word.state(), State::Queued | State::Running | State::Lent);
+                let device = is_on_device.then(|| self.device_by_id(word.device())).flatten();
+                OpStatus {
+                    id: crate::queue::word::entry(index, word.stamp()),
+                    session: meta.session.load(Ordering::Relaxed),
+                    kind: shape.kind(),
+                    algorithm: shape.algorithm(),
+                    bytes: shape.bytes(),
+                    state: word.state().name(),
+                    device: device.map(|device| device.name.clone()),
+                    attempts: u16::from(word.attempt()),
+                    age_ns: now.0.saturating_sub(meta.submitted.load(Ordering::Relaxed)),
+                }
+            })
+            .collect();
+        ops.sort_by_key(|op| std::cmp::Reverse(op.age_ns));
+        ops.truncate(limit);
+        ops
+    }
+}

@@ -1,0 +1,122 @@
+//! Monotonic counters.
+//!
+//! What submitters count is sharded by thread and added to with one atomic instruction a batch; what an executing
+//! thread counts lies with the device and is written by the holder of its run token only. An operation is counted at
+//! every station before it reaches the next one; a reader that goes against the flow, from `completed` to `accepted`,
+//! therefore never sees a negative difference (invariant I1).
+
+use std::cell::Cell;
+
+use crossbeam_utils::CachePadded;
+
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// A counter that any thread may add to.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    #[inline]
+    pub(crate) fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Release);
+    }
+
+    #[inline]
+    pub(crate) fn read(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// A counter with one writer at a time.
+#[derive(Debug, Default)]
+pub(crate) struct OwnedCounter(AtomicU64);
+
+impl OwnedCounter {
+    /// Adds; the caller is the only writer at this time.
+    #[inline]
+    pub(crate) fn add(&self, count: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed) + count, Ordering::Release);
+    }
+
+    #[inline]
+    pub(crate) fn read(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// What submitters, cancellers and the control thread count.
+#[derive(Debug, Default)]
+pub(crate) struct Shard {
+    pub(crate) accepted: Counter,
+    pub(crate) refused: Counter,
+    /// Given up before it was lent to a device.
+    pub(crate) given_up_before_dispatch: Counter,
+    /// Given up before a device began it.
+    pub(crate) given_up_before_start: Counter,
+    /// Given up at all: cancelled, expired, broken.
+    pub(crate) given_up: Counter,
+    pub(crate) cancelled: Counter,
+    pub(crate) failed: Counter,
+    pub(crate) moved: Counter,
+    pub(crate) by_kind: [Counter; 7],
+}
+
+const SHARDS: usize = 16;
+
+/// The shards.
+#[derive(Debug, Default)]
+pub(crate) struct Shards([CachePadded<Shard>; SHARDS]);
+
+impl Shards {
+    /// The calling thread's shard.
+    #[inline]
+    pub(crate) fn mine(&self) -> &Shard {
+        &self.0[thread_number() % SHARDS]
+    }
+
+    pub(crate) fn sum(&self, of: impl Fn(&Shard) -> &Counter) -> u64 {
+        self.0.iter().map(|shard| of(shard).read()).sum()
+    }
+}
+
+static THREADS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+
+thread_local! {
+    static NUMBER: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+/// A small number for the calling thread, used to spread threads over shards and devices.
+#[inline]
+pub(crate) fn thread_number() -> usize {
+    NUMBER.with(|number| {
+        if number.get() == usize::MAX {
+            number.set(THREADS.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+        }
+        number.get()
+    })
+}
+
+/// What is counted for each device. `taken` counts before the ring is filled; the rest is the run-token holder's,
+/// except what is moved out or abandoned.
+#[derive(Debug, Default)]
+pub(crate) struct DeviceCells {
+    /// Lent for the first time.
+    pub(crate) taken_first: CachePadded<Counter>,
+    /// Lent after another attempt.
+    pub(crate) taken_again: Counter,
+    pub(crate) moved_out: Counter,
+    pub(crate) abandoned_queued: Counter,
+    pub(crate) abandoned_running: Counter,
+    pub(crate) started: CachePadded<OwnedCounter>,
+    pub(crate) started_first: OwnedCounter,
+    /// Attempts that ended with an answer.
+    pub(crate) finished: OwnedCounter,
+    /// Operations that ended here and were handed back.
+    pub(crate) completed_ops: OwnedCounter,
+    pub(crate) failed_ops: OwnedCounter,
+    pub(crate) errors: OwnedCounter,
+    pub(crate) bytes: OwnedCounter,
+    pub(crate) by_kind: [OwnedCounter; 7],
+    /// Attempts now inside a queued device.
+    pub(crate) in_flight: AtomicUsize,
+}

@@ -1,0 +1,13 @@
+//! What the runtime counts, and the copies of it that it hands out.
+
+pub mod histogram;
+
+mod collect;
+pub(crate) mod counter;
+mod report;
+
+pub use histogram::Histogram;
+pub use report::{
+    BalancerStatus, DeviceCounters, DeviceQueue, DeviceStatus, OpStatus, QueueStatus, RuntimeStats,
+    SessionStatus,
+};

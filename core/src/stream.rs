@@ -1,0 +1,192 @@
+//! One file or flow, a chunk at a time: the chain (iv, counter, midstate) lives here, so that any device may take the
+//! next chunk.
+
+use crate::algorithm::{Class, OpKind};
+use crate::error::{Error, OpError};
+use crate::op::{Chain, Completion, Iv, Output, Refused, Request};
+use crate::session::Session;
+use crate::submit::blocking::block_on;
+
+/// Why a stream ended early. A chunk that failed was not committed; the stream takes no further chunk.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// The chunk was refused.
+    #[error(transparent)]
+    Refused(#[from] Error),
+    /// The chunk's operation failed.
+    #[error(transparent)]
+    Op(#[from] OpError),
+    /// An earlier chunk failed, or was dropped half-way.
+    #[error("stream was broken off by an earlier chunk")]
+    BrokenOff,
+}
+
+impl Session {
+    /// Begins a stream of `kind` with this iv ([`Iv::NONE`] where the algorithm takes none).
+    ///
+    /// # Errors
+    /// [`Error::NoStream`] for an AEAD or random, [`Error::NotSupported`], [`Error::IvLength`].
+    pub fn stream(&self, kind: OpKind, iv: Iv) -> Result<Stream, Error> {
+        let algorithm = self.spec().algorithm;
+        if !algorithm.streams() {
+            return Err(Error::NoStream { algorithm });
+        }
+        if !algorithm.ops().contains(&kind) {
+            return Err(Error::NotSupported { algorithm, op: kind });
+        }
+        if iv.len() != algorithm.iv_len() {
+            return Err(Error::IvLength { algorithm, want: algorithm.iv_len(), got: iv.len() });
+        }
+        Ok(Stream {
+            session: self.clone(),
+            kind,
+            iv,
+            chain: Some(Box::new(Chain { first: true, ..Chain::default() })),
+            held_back: Vec::new(),
+        })
+    }
+}
+
+/// A stream: one chunk outstanding at a time.
+#[derive(Debug)]
+pub struct Stream {
+    session: Session,
+    kind: OpKind,
+    iv: Iv,
+    /// Taken while a chunk is out; a chunk that fails does not bring it back.
+    chain: Option<Box<Chain>>,
+    /// The last block of a padded decryption, until it is known whether it is the last of all.
+    held_back: Vec<u8>,
+}
+
+impl Stream {
+    /// Carries out one chunk and returns it. Its length is a multiple of the algorithm's block (16 for cbc, ecb and
+    /// ctr; 64 or 128 for hash and MAC, see [`Algorithm::block_len`](crate::Algorithm::block_len)). A padded
+    /// decryption holds the last block back until the next call.
+    ///
+    /// # Errors
+    /// [`Error::PartialBlock`] for another length, else as the operation ends.
+    ///
+    /// # Cancel safety
+    /// Not safe: a dropped call breaks the stream off, so that no chunk can be skipped unnoticed.
+    pub async fn update(&mut self, chunk: Vec<u8>) -> Result<Vec<u8>, StreamError> {
+        self.step(chunk, false).await.map(|(data, _)| data)
+    }
+
+    /// Carries out the last chunk, of any length that the algorithm takes (it may be empty), and returns it with the
+    /// digest or MAC. Padding is added or removed here.
+    ///
+    /// # Errors
+    /// As [`Stream::update`]; [`OpError::DecryptionFailed`] for wrong padding.
+    pub async fn finish(mut self, last: Vec<u8>) -> Result<(Vec<u8>, Output), StreamError> {
+        self.step(last, true).await
+    }
+
+    /// [`Stream::update`] without an executor.
+    ///
+    /// # Errors
+    /// As [`Stream::update`].
+    pub fn update_blocking(&mut self, chunk: Vec<u8>) -> Result<Vec<u8>, StreamError> {
+        block_on(self.update(chunk))
+    }
+
+    /// [`Stream::finish`] without an executor.
+    ///
+    /// # Errors
+    /// As [`Stream::finish`].
+    pub fn finish_blocking(self, last: Vec<u8>) -> Result<(Vec<u8>, Output), StreamError> {
+        block_on(self.finish(last))
+    }
+
+    fn quantum(&self) -> usize {
+        match self.session.spec().algorithm.class() {
+            Class::Ctr => 16,
+            _ => self.session.spec().algorithm.block_len(),
+        }
+    }
+
+    async fn step(&mut self, mut chunk: Vec<u8>, is_last: bool) -> Result<(Vec<u8>, Output), StreamError> {
+        let spec = self.session.spec();
+        let (algorithm, block) = (spec.algorithm, self.quantum());
+        if !is_last && !chunk.len().is_multiple_of(block) {
+            return Err(Error::PartialBlock { algorithm, block, got: chunk.len() }.into());
+        }
+        if spec.pads() && self.kind == OpKind::Decrypt {
+            self.hold_back(&mut chunk, is_last);
+        }
+        if chunk.is_empty() && !is_last {
+            return Ok((chunk, Output::NONE));
+        }
+        let mut chain = self.chain.take().ok_or(StreamError::BrokenOff)?;
+        chain.last = is_last;
+        let next_iv = self.next_iv_from_input(&chunk);
+        let mut request = Request { kind: Some(self.kind), data: chunk, iv: self.iv, ..Request::default() };
+        let is_hash = matches!(algorithm.class(), Class::Digest | Class::Mac);
+        request.chain = Some(chain.clone());
+        let completion = match self.session.submit(request).await {
+            Ok(completion) => completion,
+            Err(Refused { error, .. }) => {
+                // Nothing happened to the stream.
+                self.chain = Some(chain);
+                return Err(error.into());
+            }
+        };
+        let Completion { result, data, output, chain: after, .. } = completion;
+        result?;
+        if let Some(iv) = next_iv.or_else(|| self.next_iv_from_output(&data)) {
+            self.iv = iv;
+        }
+        let mut after = if is_hash { after.unwrap_or(chain) } else { chain };
+        after.first = false;
+        self.chain = Some(after);
+        Ok((data, output))
+    }
+
+    /// Puts what was held back in front, and holds the last block back unless this is the end.
+    fn hold_back(&mut self, chunk: &mut Vec<u8>, is_last: bool) {
+        if !self.held_back.is_empty() {
+            chunk.splice(0..0, self.held_back.drain(..));
+        }
+        if !is_last && !chunk.is_empty() {
+            self.held_back = chunk.split_off(chunk.len() - 16);
+        }
+    }
+
+    /// The chaining value that the input alone decides: counter, or last ciphertext block.
+    fn next_iv_from_input(&self, chunk: &[u8]) -> Option<Iv> {
+        match (self.session.spec().algorithm.class(), self.kind) {
+            (Class::Ctr, _) => advance_counter(self.iv, chunk.len().div_ceil(16)),
+            (Class::Cbc, OpKind::Decrypt) => last_block(chunk),
+            _ => None,
+        }
+    }
+
+    fn next_iv_from_output(&self, data: &[u8]) -> Option<Iv> {
+        match (self.session.spec().algorithm.class(), self.kind) {
+            (Class::Cbc, OpKind::Encrypt) => last_block(data),
+            _ => None,
+        }
+    }
+}
+
+fn last_block(bytes: &[u8]) -> Option<Iv> {
+    bytes.last_chunk::<16>().map(|block| Iv::from(*block))
+}
+
+/// The counter block `blocks` further on: a 128-bit big-endian number (NIST SP 800-38A appendix B.1).
+pub fn advance_counter(iv: Iv, blocks: usize) -> Option<Iv> {
+    let block: [u8; 16] = iv.as_slice().try_into().ok()?;
+    Some(Iv::from(u128::from_be_bytes(block).wrapping_add(blocks as u128).to_be_bytes()))
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_carries_through_all_its_bytes() {
+        let next = advance_counter(Iv::from([0xff; 16]), 2).unwrap();
+        assert_eq!(next.as_slice(), [[0; 15].as_slice(), &[1]].concat());
+    }
+}

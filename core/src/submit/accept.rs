@@ -1,0 +1,265 @@
+//! Accepting operations: checks, slots, and a first place in a queue.
+
+use std::sync::Arc;
+
+use arrayvec::ArrayVec;
+
+use super::{Body, Shape};
+use crate::algorithm::{Class, OpKind};
+use crate::balancer::routing::Pick;
+use crate::clock::Nanos;
+use crate::device::RUN_MAX_OPS;
+use crate::device::registry::Device;
+use crate::error::Error;
+use crate::op::{DeviceId, Refused, Request};
+use crate::padding;
+use crate::queue::slab::Held;
+use crate::queue::word::{State, Word};
+use crate::runtime::Shared;
+use crate::session::SessionState;
+use crate::sync::atomic::Ordering;
+
+/// Device number of an operation that no device has.
+pub(crate) const NO_DEVICE: DeviceId = DeviceId(u16::MAX);
+
+type Slots<'a> = ArrayVec<Held<'a, Body>, RUN_MAX_OPS>;
+
+impl Shared {
+    /// Why a request can't be accepted, or what it is.
+    fn check(&self, session: &SessionState, request: &Request) -> Result<Shape, Error> {
+        let algorithm = session.spec.algorithm;
+        let kind = match (request.kind, algorithm.ops()) {
+            (Some(kind), ops) if ops.contains(&kind) => kind,
+            (None, [kind]) => *kind,
+            (kind, _) => {
+                return Err(Error::NotSupported { algorithm, op: kind.unwrap_or(OpKind::Encrypt) });
+            }
+        };
+        let got = request.data.len();
+        if got > self.config.op_max_bytes {
+            return Err(Error::OpTooLarge { got, limit: self.config.op_max_bytes });
+        }
+        if request.iv.len() != algorithm.iv_len() {
+            return Err(Error::IvLength { algorithm, want: algorithm.iv_len(), got: request.iv.len() });
+        }
+        match algorithm.class() {
+            Class::Aead if kind == OpKind::Decrypt && got < algorithm.output_len() => {
+                return Err(Error::TooShort { algorithm, want: algorithm.output_len(), got });
+            }
+            Class::Aead => {}
+            _ if !request.aad.is_empty() => return Err(Error::NoAad { algorithm }),
+            _ => {}
+        }
+        let is_last = request.chain.as_ref().is_none_or(|chain| chain.last);
+        let is_padded_now = session.spec.pads() && kind == OpKind::Encrypt && is_last;
+        if algorithm.needs_whole_blocks() && !is_padded_now && !got.is_multiple_of(algorithm.block_len()) {
+            return Err(Error::PartialBlock { algorithm, block: algorithm.block_len(), got });
+        }
+        Ok(Shape::new(algorithm, kind, session.spec.priority, got))
+    }
+
+    /// Accepts requests, at most [`RUN_MAX_OPS`], and gives each a place. `on` hears of each by its position in
+    /// `requests`: the slot it lives in, or the refusal.
+    pub(crate) fn accept(
+        &self,
+        session: &SessionState,
+        requests: impl Iterator<Item = Request>,
+        face: u64,
+        first_position: u32,
+        mut on: impl FnMut(u32, Result<u32, Box<Refused>>),
+    ) {
+        let mut checked: ArrayVec<(u32, Request, Shape), RUN_MAX_OPS> = ArrayVec::new();
+        let mut refused = 0;
+        let stopping = self.is_stopping();
+        for (position, request) in (first_position..).zip(requests) {
+            let verdict = if stopping { Err(Error::ShuttingDown) } else { self.check(session, &request) };
+            match verdict {
+                Ok(shape) => checked.push((position, request, shape)),
+                Err(error) => {
+                    refused += 1;
+                    on(position, Err(Box::new(Refused { error, request })));
+                }
+            }
+        }
+        if !checked.is_empty() && !self.routing.load().serves(session.spec.algorithm) {
+            let algorithm = session.spec.algorithm;
+            for (position, request, _) in checked.drain(..) {
+                refused += 1;
+                on(position, Err(Box::new(Refused { error: Error::NoDevice { algorithm }, request })));
+            }
+        }
+        let mut slots: Slots<'_> = ArrayVec::new();
+        self.slab.allocate(checked.len(), |held| slots.push(held));
+        let now = self.now();
+        let mut checked = checked.into_iter();
+        for (held, (position, request, shape)) in slots.iter_mut().zip(checked.by_ref()) {
+            self.fill(held, session, request, shape, face, position, now);
+            on(position, Ok(held.index()));
+        }
+        for (position, request, _) in checked {
+            refused += 1;
+            let error = Error::Full { limit: self.slab.limit() };
+            on(position, Err(Box::new(Refused { error, request })));
+        }
+        let shard = self.shards.mine();
+        if refused > 0 {
+            shard.refused.add(refused);
+        }
+        if slots.is_empty() {
+            return;
+        }
+        let count = slots.len() as u64;
+        session.live.fetch_add(count, Ordering::AcqRel);
+        session.submitted.add(count);
+        shard.accepted.add(count);
+        self.place(slots);
+    }
+
+    #[inline]
+    #[allow(clippy::too_many_arguments, reason = "each is a field of the slot")]
+    fn fill(
+        &self,
+        held: &mut Held<'_, Body>,
+        session: &SessionState,
+        request: Request,
+        shape: Shape,
+        face: u64,
+        position: u32,
+        now: Nanos,
+    ) {
+        let time_to_live = match (request.deadline_ns, session.spec.deadline_ns) {
+            (0, 0) => self.config.deadline_ns,
+            (0, of_session) => of_session,
+            (of_request, _) => of_request,
+        };
+        let meta = held.meta();
+        meta.session.store(session.id, Ordering::Relaxed);
+        meta.shape.store(shape.0, Ordering::Relaxed);
+        meta.submitted.store(now.0, Ordering::Relaxed);
+        meta.deadline.store(now.plus(time_to_live).0, Ordering::Relaxed);
+        let is_last = request.chain.as_ref().is_none_or(|chain| chain.last);
+        let body = held.body();
+        body.fill(request, face, position);
+        body.is_padded = session.spec.pads() && is_last;
+        if body.is_padded && shape.kind() == OpKind::Encrypt {
+            padding::pad_pkcs7(&mut body.data, shape.algorithm().block_len());
+        }
+    }
+
+    /// Gives accepted operations their first place: on a device, or in line.
+    fn place(&self, mut slots: Slots<'_>) {
+        // From the back, so that taking is cheap; the order among them is restored by reversing first.
+        slots.reverse();
+        let routing = self.routing.load();
+        while let Some(first) = slots.last() {
+            let shape = Shape(first.meta().shape.load(Ordering::Relaxed));
+            if self.waiting.blocks(shape.priority()) {
+                break;
+            }
+            let Pick::Device(device, room) = routing.pick(shape, 0) else { break };
+            self.lend_first(device, room, shape, &mut slots);
+            self.kick(device);
+        }
+        if slots.is_empty() {
+            return;
+        }
+        slots.reverse();
+        for held in slots {
+            let priority = Shape(held.meta().shape.load(Ordering::Relaxed)).priority();
+            let entry = held.post(State::Waiting, 0, NO_DEVICE);
+            self.wait_in_line(priority, entry);
+        }
+        self.dispatch();
+    }
+
+    /// Lends operations like the first to a device, from the back of `slots`, as many as it has room for.
+    fn lend_first(&self, device: &Arc<Device>, room: usize, shape: Shape, slots: &mut Slots<'_>) {
+        let mut entries: ArrayVec<u64, RUN_MAX_OPS> = ArrayVec::new();
+        while entries.len() < room.min(RUN_MAX_OPS) {
+            let Some(held) = slots.last() else { break };
+            let meta = held.meta();
+            let this = Shape(meta.shape.load(Ordering::Relaxed));
+            if !this.runs_with(shape) {
+                break;
+            }
+            meta.shape.store(this.dispatched().0, Ordering::Relaxed);
+            if let Some(held) = slots.pop() {
+                entries.push(held.post(State::Queued, 1, device.id));
+            }
+        }
+        device.cells.taken_first.add(entries.len() as u64);
+        let pushed = device.ring.push(&entries);
+        // Another submitter was quicker: back into line.
+        for entry in &entries[pushed..] {
+            device.cells.moved_out.add(1);
+            self.back_into_line(*entry);
+        }
+    }
+
+    /// Takes an operation whose ring entry could not be pushed into the line of its priority.
+    pub(crate) fn back_into_line(&self, entry: u64) {
+        let Some((index, word)) = self.slab.current(entry) else { return };
+        let Some(held) = self.slab.claim(index, word, State::Held) else { return };
+        let priority = Shape(held.meta().shape.load(Ordering::Relaxed)).priority();
+        match held.repost(State::Waiting, word.attempt(), NO_DEVICE) {
+            Ok(entry) => self.wait_in_line(priority, entry),
+            Err(held) => self.cancel_held(held),
+        }
+    }
+
+    /// Puts an entry at the end of its priority's line, sweeping stale entries out if there is no room.
+    pub(crate) fn wait_in_line(&self, priority: usize, entry: u64) {
+        let ring = self.waiting.ring(priority);
+        while ring.push(&[entry]) == 0 {
+            let _token = self.waiting.token.lock();
+            for _ in 0..ring.len() {
+                let Some(old) = ring.pop() else { break };
+                if self.slab.current(old).is_some() {
+                    ring.push(&[old]);
+                }
+            }
+        }
+    }
+
+    /// Cancels the operation in a slot that the caller's face still waits for. A result that is there already is
+    /// dropped if `drops_result`, else left to the face.
+    pub(crate) fn abandon(&self, index: u32, drops_result: bool) {
+        loop {
+            let word = self.slab.word(index);
+            match word.state() {
+                State::Waiting | State::Queued | State::Lent => {
+                    if let Some(mut held) = self.slab.claim(index, word, State::Held) {
+                        held.detach();
+                        self.count_taken_back(word);
+                        self.cancel_held(held);
+                        return;
+                    }
+                }
+                State::Held | State::Running => {
+                    if self.slab.detach(index, word) {
+                        return;
+                    }
+                }
+                State::Done if drops_result => {
+                    if let Some(held) = self.slab.claim(index, word, State::Held) {
+                        held.free();
+                        self.room.notify();
+                    }
+                    return;
+                }
+                State::Done | State::Free => return,
+            }
+        }
+    }
+
+    /// Counts an attempt that was taken from a device by somebody else.
+    pub(crate) fn count_taken_back(&self, word: Word) {
+        if let Some(device) = self.device_by_id(word.device()) {
+            match word.state() {
+                State::Queued => device.cells.abandoned_queued.add(1),
+                State::Lent => device.cells.abandoned_running.add(1),
+                _ => {}
+            }
+        }
+    }
+}

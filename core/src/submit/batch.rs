@@ -1,0 +1,147 @@
+//! Operations submitted together, as one future.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::face::{CompletionQueue, Face, Way};
+use crate::device::RUN_MAX_OPS;
+use crate::op::{Completion, Refused, Request};
+use crate::queue::word::State;
+use crate::runtime::Shared;
+use crate::session::Session;
+use crate::sync::atomic::Ordering;
+
+impl Session {
+    /// Operations submitted together at the first poll; the results come in the order of the requests. A request that
+    /// is refused fails alone.
+    ///
+    /// # Cancel safety
+    /// As [`Session::submit`], for each operation.
+    pub fn submit_batch(&self, requests: Vec<Request>) -> BatchFuture {
+        let results = requests.iter().map(|_| None).collect();
+        BatchFuture { session: self.clone(), requests, results, slots: Vec::new(), face: None, missing: 0 }
+    }
+}
+
+/// Future of [`Session::submit_batch`].
+#[derive(Debug)]
+#[must_use = "a batch is submitted when its future is polled"]
+pub struct BatchFuture {
+    session: Session,
+    requests: Vec<Request>,
+    results: Vec<Option<Result<Completion, Refused>>>,
+    /// Slot of each operation, by position; only meaningful while its result is missing.
+    slots: Vec<Option<u32>>,
+    face: Option<Arc<Face>>,
+    missing: usize,
+}
+
+impl BatchFuture {
+    fn queue(&self) -> Option<&CompletionQueue> {
+        match &self.face.as_ref()?.way {
+            Way::Queue(queue) => Some(queue),
+            Way::Callback(_) => None,
+        }
+    }
+
+    fn submit(&mut self) {
+        let requests = std::mem::take(&mut self.requests);
+        let shared = Arc::clone(&self.session.shared);
+        let face = shared.faces.register(Way::Queue(CompletionQueue::new(requests.len())));
+        self.slots = vec![None; requests.len()];
+        let mut position = 0;
+        let mut requests = requests.into_iter().peekable();
+        while requests.peek().is_some() {
+            // Counted before any of them can complete; refusals are taken off again.
+            let chunk: Vec<Request> = requests.by_ref().take(RUN_MAX_OPS).collect();
+            let count = chunk.len() as u64;
+            face.live.fetch_add(count, Ordering::AcqRel);
+            let mut refusals = 0;
+            shared.accept(&self.session.state, chunk.into_iter(), face.id, position, |position, result| {
+                match result {
+                    Ok(index) => {
+                        self.slots[position as usize] = Some(index);
+                        self.missing += 1;
+                    }
+                    Err(refused) => {
+                        refusals += 1;
+                        self.results[position as usize] = Some(Err(*refused));
+                    }
+                }
+            });
+            face.live.fetch_sub(refusals, Ordering::AcqRel);
+            position += count as u32;
+        }
+        self.face = Some(face);
+    }
+
+    fn collect(&mut self) {
+        let Some(face) = self.face.clone() else { return };
+        let Way::Queue(queue) = &face.way else { return };
+        queue.take(&self.session.shared.slab, usize::MAX, |position, completion| {
+            self.results[position as usize] = Some(Ok(completion));
+            self.missing -= 1;
+        });
+        self.session.shared.room.notify();
+    }
+
+    fn help(&mut self) {
+        let shared = Arc::clone(&self.session.shared);
+        for position in 0..self.slots.len() {
+            if let (Some(index), None) = (self.slots[position], &self.results[position])
+                && shared.slab.word(index).state() == State::Queued
+            {
+                shared.help_with(index, usize::MAX);
+                self.collect();
+            }
+        }
+    }
+}
+
+impl Future for BatchFuture {
+    type Output = Vec<Result<Completion, Refused>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if this.face.is_none() {
+            this.submit();
+        }
+        this.help();
+        this.collect();
+        if this.missing > 0 {
+            if let Some(queue) = this.queue() {
+                queue.waker.register(context.waker());
+            }
+            this.collect();
+        }
+        if this.missing > 0 {
+            for index in this.slots.iter().flatten() {
+                this.session.shared.leave_to_workers(*index);
+            }
+            return Poll::Pending;
+        }
+        Poll::Ready(this.results.drain(..).flatten().collect())
+    }
+}
+
+impl Drop for BatchFuture {
+    fn drop(&mut self) {
+        let Some(face) = self.face.take() else { return };
+        let shared: &Shared = &self.session.shared;
+        if let Way::Queue(queue) = &face.way {
+            if self.missing > 0 {
+                for (slot, result) in self.slots.iter().zip(&self.results) {
+                    if let (Some(index), None) = (slot, result) {
+                        shared.abandon(*index, false);
+                    }
+                }
+            }
+            face.closed.store(true, Ordering::SeqCst);
+            queue.take(&shared.slab, usize::MAX, |_, _| {});
+            shared.room.notify();
+        }
+        shared.faces.release(&face, 1);
+    }
+}

@@ -1,0 +1,118 @@
+//! Where a result goes: to a future, a completion queue or a callback.
+
+use std::fmt;
+use std::sync::Arc;
+
+use atomic_waker::AtomicWaker;
+
+use super::Body;
+use crate::op::Completion;
+use crate::queue::ring::Ring;
+use crate::queue::slab::Slab;
+use crate::queue::word::State;
+use crate::sync::Lock;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Face of operations that a future waits for.
+pub(crate) const FUTURE: u64 = 0;
+
+/// A face that many operations share. It stays registered while it has an owner or an operation on its way.
+pub(crate) struct Face {
+    pub(crate) id: u64,
+    /// Operations on their way, plus one while the owner is there.
+    pub(crate) live: AtomicU64,
+    pub(crate) closed: AtomicBool,
+    pub(crate) way: Way,
+}
+
+/// How results are handed over.
+pub(crate) enum Way {
+    /// The owner polls.
+    Queue(CompletionQueue),
+    /// The executing thread calls.
+    Callback(Box<dyn Fn(Completion) + Send + Sync>),
+}
+
+impl fmt::Debug for Face {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Face").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl Face {
+    pub(crate) fn new(id: u64, way: Way) -> Self {
+        Self { id, live: AtomicU64::new(1), closed: AtomicBool::new(false), way }
+    }
+}
+
+/// Tickets of completed operations; their slots keep the results until they are polled.
+#[derive(Debug)]
+pub(crate) struct CompletionQueue {
+    ring: Ring,
+    consumer: Lock<()>,
+    pub(crate) waker: AtomicWaker,
+}
+
+impl CompletionQueue {
+    pub(crate) fn new(capacity_ops: usize) -> Self {
+        Self { ring: Ring::new(capacity_ops), consumer: Lock::new(()), waker: AtomicWaker::new() }
+    }
+
+    /// Adds a completed operation. There is room: the owner submits no more than the capacity.
+    pub(crate) fn push(&self, entry: u64) {
+        let pushed = self.ring.push(&[entry]);
+        debug_assert_eq!(pushed, 1);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ring.len()
+    }
+
+    /// Takes up to `max` results, each with its place in its batch, and frees their slots.
+    pub(crate) fn take(&self, slab: &Slab<Body>, max: usize, mut give: impl FnMut(u32, Completion)) -> usize {
+        let _consumer = self.consumer.lock();
+        let mut taken = 0;
+        while taken < max {
+            let Some(entry) = self.ring.pop() else { break };
+            let Some((index, word)) = slab.current(entry) else { continue };
+            let Some(mut held) = slab.claim(index, word, State::Held) else { continue };
+            let position = held.body().position;
+            let completion = held.body().take();
+            held.recycle();
+            give(position, completion);
+            taken += 1;
+        }
+        taken
+    }
+}
+
+/// The registered faces.
+#[derive(Debug, Default)]
+pub(crate) struct Faces {
+    table: std::sync::RwLock<std::collections::HashMap<u64, Arc<Face>>>,
+    next: AtomicU64,
+}
+
+impl Faces {
+    pub(crate) fn register(&self, way: Way) -> Arc<Face> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed) + FUTURE + 1;
+        let face = Arc::new(Face::new(id, way));
+        self.write().insert(id, Arc::clone(&face));
+        face
+    }
+
+    pub(crate) fn find(&self, id: u64) -> Option<Arc<Face>> {
+        self.table.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(&id).cloned()
+    }
+
+    /// Takes `count` off the face's operations; the last one removes a closed face.
+    pub(crate) fn release(&self, face: &Face, count: u64) {
+        if face.live.fetch_sub(count, Ordering::AcqRel) == count {
+            self.write().remove(&face.id);
+        }
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, std::collections::HashMap<u64, Arc<Face>>> {
+        self.table.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,205 @@
+//! From a request to a place in a queue, and the ways a result comes back.
+
+pub(crate) mod accept;
+pub(crate) mod batch;
+pub(crate) mod blocking;
+pub(crate) mod burst;
+pub(crate) mod callback;
+pub(crate) mod face;
+pub(crate) mod future;
+
+use std::sync::Arc;
+
+use crate::algorithm::{Algorithm, OpKind};
+use crate::error::OpError;
+use crate::op::{Chain, Completion, DeviceId, Iv, Output, Request};
+
+pub use batch::BatchFuture;
+pub use burst::Burst;
+pub use callback::CallbackSession;
+pub use future::OpFuture;
+
+/// The body of a slot: a request, then its result.
+#[derive(Debug, Default)]
+pub(crate) struct Body {
+    pub(crate) data: Vec<u8>,
+    /// The input while a queued device reads it; `data` is empty then.
+    pub(crate) shared: Option<Arc<Vec<u8>>>,
+    pub(crate) iv: Iv,
+    pub(crate) aad: Vec<u8>,
+    pub(crate) chain: Option<Box<Chain>>,
+    pub(crate) output: Output,
+    pub(crate) user_data: u64,
+    /// Number of the face that gets the result.
+    pub(crate) face: u64,
+    /// Place in its batch.
+    pub(crate) position: u32,
+    pub(crate) attempts: u16,
+    pub(crate) device: Option<DeviceId>,
+    /// Devices that failed it: bit = number modulo 64.
+    pub(crate) tried: u64,
+    /// Why the last attempt failed.
+    pub(crate) last_reason: &'static str,
+    pub(crate) source_intact: bool,
+    pub(crate) is_padded: bool,
+    pub(crate) started_ns: u64,
+    pub(crate) queue_ns: u64,
+    pub(crate) service_ns: u64,
+    pub(crate) error: Option<OpError>,
+}
+
+impl Body {
+    /// Fills an empty body.
+    pub(crate) fn fill(&mut self, request: Request, face: u64, position: u32) {
+        self.data = request.data;
+        self.iv = request.iv;
+        self.aad = request.aad;
+        self.chain = request.chain;
+        self.user_data = request.user_data;
+        self.face = face;
+        self.position = position;
+        self.attempts = 0;
+        self.device = None;
+        self.tried = 0;
+        self.last_reason = "";
+        self.source_intact = true;
+        self.output = Output::NONE;
+        self.queue_ns = 0;
+        self.service_ns = 0;
+        self.error = None;
+    }
+
+    /// Empties the body of its result. What stays behind holds no buffer.
+    pub(crate) fn take(&mut self) -> Completion {
+        self.restore_source();
+        self.aad = Vec::new();
+        Completion {
+            result: self.error.take().map_or(Ok(()), Err),
+            data: std::mem::take(&mut self.data),
+            output: std::mem::replace(&mut self.output, Output::NONE),
+            user_data: self.user_data,
+            device: self.device,
+            attempts: self.attempts,
+            queue_ns: self.queue_ns,
+            service_ns: self.service_ns,
+            source_intact: self.source_intact,
+            chain: self.chain.take(),
+        }
+    }
+
+    /// Gets the input back from a queued device: its own buffer if the device let go of it, else a copy.
+    pub(crate) fn restore_source(&mut self) {
+        if let Some(shared) = self.shared.take() {
+            self.data = Arc::try_unwrap(shared).unwrap_or_else(|shared| shared.as_ref().clone());
+        }
+    }
+}
+
+/// What placing an operation needs to know of it, in one word: kind, algorithm, priority, two flags, length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape(pub(crate) u64);
+
+/// Lengths at which the size classes begin, in bytes. A run never mixes classes.
+pub const SIZE_CLASS_STARTS: [usize; SIZE_CLASSES] = [0, 257, 4_097, 65_537];
+/// Number of size classes.
+pub const SIZE_CLASSES: usize = 4;
+
+/// The class of a length.
+#[inline]
+pub fn size_class(bytes: usize) -> usize {
+    match bytes {
+        0..=256 => 0,
+        257..=4_096 => 1,
+        4_097..=65_536 => 2,
+        _ => 3,
+    }
+}
+
+impl Shape {
+    const DISPATCHED: u64 = 1 << 62;
+    const STARTED: u64 = 1 << 63;
+
+    pub(crate) fn new(algorithm: Algorithm, kind: OpKind, priority: u8, bytes: usize) -> Self {
+        // 40 bits of length, 8 of algorithm, 4 of kind, 3 of priority.
+        let bytes = (bytes as u64).min((1 << 40) - 1);
+        Self(bytes | (algorithm as u64) << 40 | (kind as u64) << 48 | u64::from(priority) << 52)
+    }
+
+    #[inline]
+    pub(crate) fn bytes(self) -> usize {
+        (self.0 & ((1 << 40) - 1)) as usize
+    }
+
+    #[inline]
+    pub(crate) fn algorithm(self) -> Algorithm {
+        Algorithm::from_number((self.0 >> 40) as u8).unwrap_or(Algorithm::Null)
+    }
+
+    #[inline]
+    pub(crate) fn kind_number(self) -> u8 {
+        (self.0 >> 48) as u8 & 0xf
+    }
+
+    #[inline]
+    pub(crate) fn kind(self) -> OpKind {
+        OpKind::ALL[usize::from(self.kind_number().clamp(1, 7)) - 1]
+    }
+
+    #[inline]
+    pub(crate) fn priority(self) -> usize {
+        (self.0 >> 52) as usize & 7
+    }
+
+    #[inline]
+    pub(crate) fn is_dispatched(self) -> bool {
+        self.0 & Self::DISPATCHED != 0
+    }
+
+    #[inline]
+    pub(crate) fn is_started(self) -> bool {
+        self.0 & Self::STARTED != 0
+    }
+
+    #[inline]
+    pub(crate) fn dispatched(self) -> Self {
+        Self(self.0 | Self::DISPATCHED)
+    }
+
+    #[inline]
+    pub(crate) fn started(self) -> Self {
+        Self(self.0 | Self::STARTED)
+    }
+
+    /// Whether both may be in one run: same algorithm, kind and size class.
+    #[inline]
+    pub(crate) fn runs_with(self, other: Self) -> bool {
+        (self.0 ^ other.0) >> 40 & 0xfff == 0 && size_class(self.bytes()) == size_class(other.bytes())
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_gives_back_what_was_put_in() {
+        let shape = Shape::new(Algorithm::Random, OpKind::Random, 7, 1 << 30);
+        assert_eq!(
+            (shape.algorithm(), shape.kind(), shape.priority(), shape.bytes()),
+            (Algorithm::Random, OpKind::Random, 7, 1 << 30)
+        );
+        assert!(!shape.is_dispatched() && shape.dispatched().is_dispatched() && shape.started().is_started());
+        assert!(shape.runs_with(shape.started()));
+    }
+
+    #[test]
+    fn a_run_never_mixes_size_classes() {
+        for (class, start) in SIZE_CLASS_STARTS.into_iter().enumerate() {
+            assert_eq!(size_class(start), class);
+            assert!(class == 0 || size_class(start - 1) == class - 1);
+        }
+        let shape = |bytes| Shape::new(Algorithm::Aes128Ctr, OpKind::Encrypt, 3, bytes);
+        assert!(shape(64).runs_with(shape(256)));
+        assert!(!shape(64).runs_with(shape(65_536)));
+    }
+}

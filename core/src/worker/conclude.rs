@@ -1,0 +1,116 @@
+//! The end of an operation: its result goes to its face, once.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::error::OpError;
+use crate::queue::slab::Held;
+use crate::runtime::Shared;
+use crate::session::SessionState;
+use crate::submit::face::{FUTURE, Face, Way};
+use crate::submit::{Body, Shape};
+use crate::sync::atomic::Ordering;
+
+impl Shared {
+    /// Ends an operation that no device finished.
+    pub(crate) fn give_up(&self, mut held: Held<'_, Body>, error: OpError) {
+        let shape = Shape(held.meta().shape.load(Ordering::Relaxed));
+        let session = self.sessions.find(held.meta().session.load(Ordering::Relaxed));
+        let shard = self.shards.mine();
+        if !shape.is_dispatched() {
+            shard.given_up_before_dispatch.add(1);
+        }
+        if !shape.is_started() {
+            shard.given_up_before_start.add(1);
+        }
+        match error {
+            OpError::Cancelled => shard.cancelled.add(1),
+            _ => shard.failed.add(1),
+        }
+        shard.by_kind[usize::from(shape.kind_number()) - 1].add(1);
+        shard.given_up.add(1);
+        let attempts = u16::from(held.word().attempt());
+        let body = held.body();
+        body.attempts = attempts;
+        body.source_intact = body.source_intact && !matches!(error, OpError::DecryptionFailed);
+        body.error = Some(error);
+        if body.is_padded && body.source_intact {
+            body.restore_source();
+            strip_padding(body, shape);
+        }
+        if let Some(session) = session {
+            session.failed.add(1);
+            session.completed.add(1);
+            self.release_session(&session, 1);
+        }
+        let mut face = None;
+        self.deliver(held, &mut face);
+    }
+
+    /// Ends an operation whose submitter has given up interest.
+    pub(crate) fn cancel_held(&self, held: Held<'_, Body>) {
+        self.give_up(held, OpError::Cancelled);
+    }
+
+    /// Hands a finished body to its face. `memo` remembers the face between calls.
+    pub(crate) fn deliver(&self, mut held: Held<'_, Body>, memo: &mut Option<Arc<Face>>) {
+        let id = held.body().face;
+        if id == FUTURE {
+            let meta = held.meta();
+            match held.finish() {
+                Ok(()) => meta.waker.wake(),
+                Err(held) => {
+                    held.free();
+                    self.room.notify();
+                }
+            }
+            return;
+        }
+        if memo.as_ref().is_none_or(|face| face.id != id) {
+            *memo = self.faces.find(id);
+        }
+        let Some(face) = memo.as_ref() else {
+            held.free();
+            return self.room.notify();
+        };
+        match &face.way {
+            Way::Queue(queue) => {
+                let entry = held.entry();
+                match held.finish() {
+                    Ok(()) => queue.push(entry),
+                    Err(held) => {
+                        held.free();
+                        self.room.notify();
+                    }
+                }
+                queue.waker.wake();
+                if face.closed.load(Ordering::SeqCst) {
+                    queue.take(&self.slab, usize::MAX, |_, _| {});
+                    self.room.notify();
+                }
+            }
+            Way::Callback(call) => {
+                let completion = held.body().take();
+                held.recycle();
+                self.room.notify();
+                // A panic in the caller's function is the caller's; the device and the queue go on.
+                let _ = catch_unwind(AssertUnwindSafe(|| call(completion)));
+            }
+        }
+        self.faces.release(face, 1);
+    }
+
+    /// Takes `count` off the session's operations (or its last handle); the last one of a closed session ends it.
+    pub(crate) fn release_session(&self, session: &SessionState, count: u64) {
+        if session.live.fetch_sub(count, Ordering::AcqRel) == count {
+            self.end_session(session);
+        }
+    }
+}
+
+/// Gives a failed operation's input back as it was submitted.
+fn strip_padding(body: &mut Body, shape: Shape) {
+    if shape.kind() == crate::algorithm::OpKind::Encrypt {
+        body.data.truncate(shape.bytes());
+    }
+}

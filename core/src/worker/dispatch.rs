@@ -1,0 +1,166 @@
+//! From the line of those that wait to a device with room.
+
+use std::sync::Arc;
+
+use crate::balancer::routing::Pick;
+use crate::device::registry::Device;
+use crate::error::{OpError, Progress};
+use crate::queue::slab::Held;
+use crate::queue::word::{State, Word};
+use crate::runtime::Shared;
+use crate::session::PRIORITIES;
+use crate::submit::accept::NO_DEVICE;
+use crate::submit::{Body, Shape};
+use crate::sync::atomic::Ordering;
+
+/// A backlog is worth waking a sleeper for when working it off would take longer than this, in nanoseconds. The
+/// wake-up costs the waker a fifth of it, and the sleeper takes most of it to get going.
+pub(crate) const WORTH_WAKING_NS: u64 = 50_000;
+
+impl Shared {
+    /// Makes sure that somebody will look after a device that was given work.
+    #[inline]
+    pub(crate) fn kick(&self, device: &Device) {
+        if !device.is_direct {
+            self.parking.wake(usize::from(device.id.0) % self.workers);
+        } else if device.ring.len() as u64 * device.op_cost_ns.load(Ordering::Relaxed) > WORTH_WAKING_NS {
+            self.parking.wake_one();
+        }
+    }
+
+    /// Lends waiting operations to devices, highest priority first, until none has room.
+    pub(crate) fn dispatch(&self) {
+        while !self.waiting.is_empty() {
+            let Some(_token) = self.waiting.token.try_lock() else { return };
+            let mut moved = false;
+            for priority in (0..PRIORITIES).rev() {
+                if self.waiting.len(priority) > 0 {
+                    moved |= self.dispatch_priority(priority);
+                }
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    /// The caller holds the waiting token. True if any operation left the line.
+    fn dispatch_priority(&self, priority: usize) -> bool {
+        let ring = self.waiting.ring(priority);
+        let routing = self.routing.load();
+        let mut moved = false;
+        while let Some(entry) = ring.peek() {
+            let Some((index, word)) =
+                self.slab.current(entry).filter(|(_, word)| word.state() == State::Waiting)
+            else {
+                ring.pop();
+                continue;
+            };
+            let shape = Shape(self.slab.slot(index).meta.shape.load(Ordering::Relaxed));
+            if let Pick::Full = routing.pick(shape, 0) {
+                return moved;
+            }
+            ring.pop();
+            moved = true;
+            let Some(mut held) = self.slab.claim(index, word, State::Held) else { continue };
+            let tried = held.body().tried;
+            match routing.pick(shape, tried) {
+                Pick::Device(device, _) => self.lend(held, device, word),
+                // Only devices that failed it have room or are left: it waits for another turn, or ends.
+                Pick::Full => self.line_up_again(held, word),
+                Pick::None => self.nobody_left(held),
+            }
+        }
+        moved
+    }
+
+    fn line_up_again(&self, held: Held<'_, Body>, word: Word) {
+        let priority = Shape(held.meta().shape.load(Ordering::Relaxed)).priority();
+        match held.repost(State::Waiting, word.attempt(), NO_DEVICE) {
+            // The token is held, so the line can't be swept: there is room, since an entry was just taken.
+            Ok(entry) => {
+                self.waiting.ring(priority).push(&[entry]);
+            }
+            Err(held) => self.cancel_held(held),
+        }
+    }
+
+    /// Lends a claimed operation to a device for another attempt.
+    fn lend(&self, held: Held<'_, Body>, device: &Arc<Device>, word: Word) {
+        let meta = held.meta();
+        let shape = Shape(meta.shape.load(Ordering::Relaxed));
+        let priority = shape.priority();
+        if shape.is_dispatched() {
+            device.cells.taken_again.add(1);
+        } else {
+            meta.shape.store(shape.dispatched().0, Ordering::Relaxed);
+            device.cells.taken_first.add(1);
+        }
+        match held.repost(State::Queued, word.attempt().saturating_add(1), device.id) {
+            Ok(entry) => {
+                if device.ring.push(&[entry]) == 1 {
+                    self.kick(device);
+                    return;
+                }
+                device.cells.moved_out.add(1);
+                let Some((index, word)) = self.slab.current(entry) else { return };
+                let Some(held) = self.slab.claim(index, word, State::Held) else { return };
+                match held.repost(State::Waiting, word.attempt(), NO_DEVICE) {
+                    Ok(entry) => {
+                        self.waiting.ring(priority).push(&[entry]);
+                    }
+                    Err(held) => self.cancel_held(held),
+                }
+            }
+            Err(held) => {
+                device.cells.abandoned_queued.add(1);
+                self.cancel_held(held);
+            }
+        }
+    }
+
+    /// An operation for another device, after one failed it or was taken out of service: into line, or to its end.
+    pub(crate) fn requeue(&self, mut held: Held<'_, Body>) {
+        let word = held.word();
+        let shape = Shape(held.meta().shape.load(Ordering::Relaxed));
+        let tried = held.body().tried;
+        let is_last = word.attempt() >= self.config.attempts_max;
+        if is_last || matches!(self.routing.load().pick(shape, tried), Pick::None) {
+            return self.nobody_left(held);
+        }
+        self.shards.mine().moved.add(1);
+        match held.repost(State::Waiting, word.attempt(), NO_DEVICE) {
+            Ok(entry) => self.wait_in_line(shape.priority(), entry),
+            Err(held) => self.cancel_held(held),
+        }
+    }
+
+    fn nobody_left(&self, mut held: Held<'_, Body>) {
+        let attempts = u16::from(held.word().attempt());
+        let is_started = Shape(held.meta().shape.load(Ordering::Relaxed)).is_started();
+        let reason = match held.body().last_reason {
+            "" => "no usable device",
+            reason => reason,
+        };
+        let progress = if is_started { Progress::MaybeExecuted } else { Progress::NotStarted };
+        self.give_up(held, OpError::Broken { attempts, reason, progress });
+    }
+}
+
+impl Shared {
+    /// Carries out one run of each direct device that has work and nobody at it.
+    pub(crate) fn help_anyone(&self) {
+        for device in self.devices.load().iter() {
+            if device.is_direct && !device.ring.is_empty() {
+                self.service(device);
+            }
+        }
+    }
+
+    /// The caller will not come back for its operations: a worker must look after them.
+    pub(crate) fn wake_for_backlog(&self) {
+        if self.devices.load().iter().any(|device| device.is_direct && !device.ring.is_empty()) {
+            self.parking.wake_one();
+        }
+    }
+}

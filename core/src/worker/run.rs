@@ -1,0 +1,356 @@
+//! One run: operations of one shape are taken from a device's queue, carried out, and concluded.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use arrayvec::ArrayVec;
+
+use crate::algorithm::OpKind;
+use crate::clock::Nanos;
+use crate::device::registry::{Device, Engine, Exec, Open};
+use crate::device::{DeviceError, DirectOp, Handle, RUN_MAX_OPS};
+use crate::error::{Error, OpError, Progress};
+use crate::padding;
+use crate::queue::slab::Held;
+use crate::queue::word::State;
+use crate::runtime::Shared;
+use crate::session::SessionState;
+use crate::submit::{Body, Shape};
+use crate::sync::atomic::Ordering;
+
+type Slots<'a> = ArrayVec<Held<'a, Body>, RUN_MAX_OPS>;
+type Results = ArrayVec<Result<(), DeviceError>, RUN_MAX_OPS>;
+
+impl Shared {
+    /// Takes one run from the queue of a direct device and carries it out on this thread. False when there was none.
+    pub(crate) fn run_direct(&self, device: &Arc<Device>, exec: &mut Exec) -> bool {
+        let mut slots: Slots<'_> = ArrayVec::new();
+        self.take_run(device, device.run_max_ops, State::Running, &mut slots);
+        if slots.is_empty() {
+            return false;
+        }
+        let started = self.now();
+        let first_starts = mark_started(&slots);
+        device.cells.started.add(slots.len() as u64);
+        device.cells.started_first.add(first_starts);
+
+        let mut handles: ArrayVec<Result<Handle, DeviceError>, RUN_MAX_OPS> = ArrayVec::new();
+        for held in &slots {
+            let session = held.meta().session.load(Ordering::Relaxed);
+            handles.push(self.handle(device, exec, session));
+        }
+        let results = execute(exec, &mut slots, &handles);
+        let finished = self.now();
+        device.cells.finished.add(slots.len() as u64);
+        let cost = finished.since(started) / slots.len() as u64;
+        let smoothed = device.op_cost_ns.load(Ordering::Relaxed);
+        device.op_cost_ns.store((smoothed * 7 + cost) / 8, Ordering::Relaxed);
+        self.conclude_run(device, exec, slots, &results, started, finished);
+        true
+    }
+
+    /// Claims operations of one shape from the device's queue.
+    pub(crate) fn take_run<'a>(&'a self, device: &Device, max: usize, to: State, slots: &mut Slots<'a>) {
+        let mut shape = None;
+        while slots.len() < max.min(RUN_MAX_OPS) {
+            let Some(entry) = device.ring.peek() else { break };
+            let current = self.slab.current(entry).filter(|(_, word)| word.state() == State::Queued);
+            let Some((index, word)) = current else {
+                device.ring.pop();
+                continue;
+            };
+            let this = Shape(self.slab.slot(index).meta.shape.load(Ordering::Relaxed));
+            if shape.is_some_and(|first: Shape| !first.runs_with(this)) {
+                break;
+            }
+            device.ring.pop();
+            if let Some(held) = self.slab.claim(index, word, to) {
+                shape = Some(this);
+                slots.push(held);
+            }
+        }
+    }
+
+    /// The session's handle on the device, opened now if need be.
+    pub(crate) fn handle(&self, device: &Device, exec: &mut Exec, id: u64) -> Result<Handle, DeviceError> {
+        if let Some((last, _, handle)) = &exec.last
+            && *last == id
+        {
+            return Ok(*handle);
+        }
+        exec.uses += 1;
+        let uses = exec.uses;
+        if let Some(open) = exec.sessions.get_mut(&id) {
+            open.used = uses;
+            exec.last = Some((id, Arc::clone(&open.state), open.handle));
+            return Ok(open.handle);
+        }
+        let failed =
+            |reason| DeviceError::Failed { reason, progress: Progress::NotStarted, source_intact: true };
+        let state = self.sessions.find(id).ok_or(failed("session is gone"))?;
+        if exec.sessions.len() >= device.info.sessions_max.max(1) {
+            let oldest = exec.sessions.iter().min_by_key(|(_, open)| open.used).map(|(id, _)| *id);
+            if let Some(open) = oldest.and_then(|id| exec.sessions.remove(&id)) {
+                exec.engine.close(open.handle);
+            }
+        }
+        let handle = exec.engine.open(&state).map_err(|error| match error {
+            Error::NoDevice { .. } => failed(NOT_SUPPORTED),
+            _ => failed("session could not be opened"),
+        })?;
+        exec.last = Some((id, Arc::clone(&state), handle));
+        exec.sessions.insert(id, Open { state, handle, used: uses });
+        Ok(handle)
+    }
+
+    fn conclude_run(
+        &self,
+        device: &Arc<Device>,
+        exec: &mut Exec,
+        mut slots: Slots<'_>,
+        results: &Results,
+        started: Nanos,
+        finished: Nanos,
+    ) {
+        let service_ns = finished.since(started);
+        let mut tally = Tally::default();
+        let (mut submitted, mut weight) = (u64::MAX, 0);
+        for (held, result) in slots.iter_mut().zip(results) {
+            let this = held.meta().submitted.load(Ordering::Relaxed);
+            if this != submitted && weight > 0 {
+                record(device, submitted, weight, started, finished);
+                weight = 0;
+            }
+            submitted = this;
+            weight += 1;
+            let shape = Shape(held.meta().shape.load(Ordering::Relaxed));
+            let attempts = u16::from(held.word().attempt());
+            let body = held.body();
+            body.device = Some(device.id);
+            body.attempts = attempts;
+            body.queue_ns = started.0.saturating_sub(this);
+            body.service_ns = service_ns;
+            settle(body, shape, *result, device.id.0);
+            if !wants_another_device(body, *result) {
+                tally.ended += 1;
+                tally.bytes += shape.bytes() as u64;
+                tally.failed += u64::from(body.error.is_some());
+                tally.kind = shape.kind_number();
+            }
+            tally.errors += u64::from(is_fault(*result));
+        }
+        record(device, submitted, weight, started, finished);
+        device.service.record(service_ns, slots.len() as u64);
+        tally.count(device);
+
+        let mut group = SessionGroup::default();
+        for (held, result) in slots.iter_mut().zip(results) {
+            if wants_another_device(held.body(), *result) {
+                continue;
+            }
+            let id = held.meta().session.load(Ordering::Relaxed);
+            if group.id != id {
+                group.settle(self, exec);
+                group = SessionGroup { id, ..SessionGroup::default() };
+            }
+            group.ops += 1;
+            group.bytes += Shape(held.meta().shape.load(Ordering::Relaxed)).bytes() as u64;
+            group.failed += u64::from(held.body().error.is_some());
+        }
+        group.settle(self, exec);
+        let mut reason = "";
+        let mut again: Slots<'_> = ArrayVec::new();
+        for (mut held, result) in slots.into_iter().zip(results) {
+            if let Err(DeviceError::Failed { reason: this, .. }) = result {
+                reason = this;
+            }
+            if wants_another_device(held.body(), *result) {
+                again.push(held);
+            } else {
+                self.deliver(held, &mut exec.last_face);
+            }
+        }
+        if tally.errors > 0 {
+            self.device_failed(device, tally.errors, reason);
+        }
+        for held in again {
+            self.requeue(held);
+        }
+    }
+}
+
+/// Completed operations of one session, accounted for before they are handed over.
+#[derive(Default)]
+pub(crate) struct SessionGroup {
+    pub(crate) id: u64,
+    pub(crate) ops: u64,
+    pub(crate) bytes: u64,
+    pub(crate) failed: u64,
+}
+
+impl SessionGroup {
+    pub(crate) fn settle(&self, shared: &Shared, exec: &Exec) {
+        if self.ops == 0 {
+            return;
+        }
+        let account = |state: &SessionState| {
+            state.bytes.add(self.bytes);
+            if self.failed > 0 {
+                state.failed.add(self.failed);
+            }
+            state.completed.add(self.ops);
+            shared.release_session(state, self.ops);
+        };
+        match &exec.last {
+            Some((id, state, _)) if *id == self.id => account(state),
+            _ => match exec.sessions.get(&self.id) {
+                Some(open) => account(&open.state),
+                // Closed here to make room for another session, while this one had operations on the device.
+                None => shared.sessions.find(self.id).iter().for_each(|state| account(state)),
+            },
+        }
+    }
+}
+
+/// What a run adds to its device's counters.
+#[derive(Default)]
+pub(crate) struct Tally {
+    pub(crate) ended: u64,
+    pub(crate) bytes: u64,
+    pub(crate) failed: u64,
+    pub(crate) errors: u64,
+    pub(crate) kind: u8,
+}
+
+impl Tally {
+    pub(crate) fn count(&self, device: &Device) {
+        let cells = &device.cells;
+        if self.errors > 0 {
+            cells.errors.add(self.errors);
+        }
+        if self.failed > 0 {
+            cells.failed_ops.add(self.failed);
+        }
+        if self.ended > 0 {
+            cells.bytes.add(self.bytes);
+            cells.by_kind[usize::from(self.kind.max(1)) - 1].add(self.ended);
+            cells.completed_ops.add(self.ended);
+        }
+    }
+}
+
+pub(crate) fn record(device: &Device, submitted: u64, weight: u64, started: Nanos, finished: Nanos) {
+    device.queue_wait.record(started.0.saturating_sub(submitted), weight);
+    device.total.record(finished.0.saturating_sub(submitted), weight);
+}
+
+/// Marks operations as begun; returns how many are begun for the first time.
+pub(crate) fn mark_started(slots: &[Held<'_, Body>]) -> u64 {
+    let mut first = 0;
+    for held in slots {
+        let meta = held.meta();
+        let shape = Shape(meta.shape.load(Ordering::Relaxed));
+        if !shape.is_started() {
+            meta.shape.store(shape.started().0, Ordering::Relaxed);
+            first += 1;
+        }
+    }
+    first
+}
+
+/// Writes the outcome of an attempt into the body.
+pub(crate) fn settle(body: &mut Body, shape: Shape, result: Result<(), DeviceError>, device: u16) {
+    match result {
+        Ok(()) => {
+            if body.is_padded
+                && shape.kind() == OpKind::Decrypt
+                && !padding::unpad_pkcs7(&mut body.data, shape.algorithm().block_len())
+            {
+                body.source_intact = false;
+                body.error = Some(OpError::DecryptionFailed);
+            }
+        }
+        Err(DeviceError::DecryptionFailed) => {
+            body.data.clear();
+            body.source_intact = false;
+            body.error = Some(OpError::DecryptionFailed);
+        }
+        Err(DeviceError::Failed { reason, progress, source_intact }) => {
+            body.last_reason = reason;
+            body.tried |= 1 << (device % 64);
+            if !source_intact {
+                body.source_intact = false;
+                body.error = Some(OpError::Broken { attempts: body.attempts, reason, progress });
+            }
+        }
+    }
+}
+
+/// Reason of an attempt that a device refused because it can't serve the session; not held against it.
+const NOT_SUPPORTED: &str = "session not supported";
+
+/// Whether an attempt counts in the device's error budget.
+pub(crate) fn is_fault(result: Result<(), DeviceError>) -> bool {
+    matches!(result, Err(DeviceError::Failed { reason, .. }) if reason != NOT_SUPPORTED)
+}
+
+/// Whether an attempt failed by the device's fault and can be made elsewhere.
+pub(crate) fn wants_another_device(body: &Body, result: Result<(), DeviceError>) -> bool {
+    matches!(result, Err(DeviceError::Failed { .. })) && body.error.is_none()
+}
+
+/// Carries the run out; an operation whose session could not be opened, or that a fault hits, is left out.
+fn execute(exec: &mut Exec, slots: &mut Slots<'_>, handles: &[Result<Handle, DeviceError>]) -> Results {
+    let sessions: ArrayVec<u64, RUN_MAX_OPS> =
+        slots.iter().map(|held| held.meta().session.load(Ordering::Relaxed)).collect();
+    let mut ops: ArrayVec<DirectOp<'_>, RUN_MAX_OPS> = ArrayVec::new();
+    let mut all_go = exec.fault.is_none();
+    for (held, handle) in slots.iter_mut().zip(handles) {
+        let shape = Shape(held.meta().shape.load(Ordering::Relaxed));
+        let body = held.body();
+        body.restore_source();
+        all_go &= handle.is_ok();
+        ops.push(DirectOp {
+            handle: handle.unwrap_or(Handle(u32::MAX)),
+            algorithm: shape.algorithm(),
+            kind: shape.kind(),
+            iv: &body.iv,
+            aad: &body.aad,
+            data: &mut body.data,
+            output: &mut body.output,
+            chain: body.chain.as_deref_mut(),
+            result: handle.err().map(Err),
+        });
+    }
+    if let Some(fault) = &mut exec.fault {
+        for (op, session) in ops.iter_mut().zip(&sessions) {
+            if let Some(error) = fault.hit(op.kind, op.data.len(), *session) {
+                op.result = Some(Err(error));
+            }
+        }
+    }
+    let Engine::Direct(engine) = &exec.engine else { return failed(&ops) };
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        if all_go {
+            engine.execute(&mut ops);
+        } else {
+            for op in ops.iter_mut().filter(|op| op.result.is_none()) {
+                engine.execute(std::slice::from_mut(op));
+            }
+        }
+    }));
+    if outcome.is_err() { failed(&ops) } else { answers(&ops) }
+}
+
+fn answers(ops: &[DirectOp<'_>]) -> Results {
+    let no_answer =
+        DeviceError::Failed { reason: "no answer", progress: Progress::MaybeExecuted, source_intact: false };
+    ops.iter().map(|op| op.result.unwrap_or(Err(no_answer))).collect()
+}
+
+/// After a panic nothing is known of an operation that has no answer, except that one left alone is whole.
+fn failed(ops: &[DirectOp<'_>]) -> Results {
+    let panicked =
+        DeviceError::Failed { reason: "panicked", progress: Progress::MaybeExecuted, source_intact: false };
+    ops.iter().map(|op| op.result.unwrap_or(Err(panicked))).collect()
+}

@@ -1,0 +1,95 @@
+//! Threads: a thin shell that polls the machines, spins a little, and sleeps.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::control::{Control, TICK_NS};
+use super::{Progress, Worker};
+use crate::error::Error;
+use crate::runtime::Shared;
+
+/// How long a worker looks for work before it sleeps, in nanoseconds.
+const SPIN_NS: u64 = 20_000;
+/// A queued device's answer that is due sooner is waited for awake: a sleep could not be that short.
+const NAP_MIN_NS: u64 = 60_000;
+
+/// The threads of a runtime; dropping them stops and joins them.
+#[derive(Debug)]
+pub(crate) struct Threads {
+    shared: Arc<Shared>,
+    handles: Vec<JoinHandle<()>>,
+}
+
+impl Threads {
+    pub(crate) fn start(shared: &Arc<Shared>) -> Result<Self, Error> {
+        let mut threads = Self { shared: Arc::clone(shared), handles: Vec::new() };
+        for number in 0..shared.workers {
+            let shared = Arc::clone(shared);
+            threads.spawn(format!("acrypto-{number}"), move || run_worker(&shared, number))?;
+        }
+        let shared = Arc::clone(shared);
+        threads.spawn("acrypto-ctl".to_owned(), move || run_control(&shared))?;
+        Ok(threads)
+    }
+
+    fn spawn(&mut self, name: String, body: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+        let handle =
+            std::thread::Builder::new().name(name.clone()).spawn(body).map_err(|_| Error::Thread { name })?;
+        self.handles.push(handle);
+        Ok(())
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.shared.loads.stop_all();
+        self.shared.stop();
+        self.shared.parking.wake_all();
+        for handle in self.handles.drain(..) {
+            handle.thread().unpark();
+            // A callback may drop the last handle on a worker's own thread.
+            if handle.thread().id() != std::thread::current().id() {
+                let _ = handle.join();
+            }
+        }
+        self.shared.end_all();
+    }
+}
+
+fn run_worker(shared: &Arc<Shared>, number: usize) {
+    shared.parking.register(number);
+    let mut worker = Worker::new(number, shared.workers);
+    let mut idle_since = None;
+    while !shared.is_stopped() {
+        let now = shared.now();
+        let Progress::IdleUntil(due) = worker.poll(shared, now) else {
+            idle_since = None;
+            continue;
+        };
+        let since = *idle_since.get_or_insert(now);
+        if now.since(since) < SPIN_NS || due.since(now) < NAP_MIN_NS {
+            std::hint::spin_loop();
+            continue;
+        }
+        shared.parking.lie_down(number);
+        match worker.poll(shared, shared.now()) {
+            Progress::IdleUntil(due) if !shared.is_stopped() => {
+                let now = shared.now();
+                std::thread::park_timeout(Duration::from_nanos(due.since(now).min(1_000 * TICK_NS)));
+            }
+            _ => {}
+        }
+        shared.parking.get_up(number);
+        idle_since = None;
+    }
+}
+
+fn run_control(shared: &Arc<Shared>) {
+    let mut control = Control::default();
+    while !shared.is_stopped() {
+        let now = shared.now();
+        let Progress::IdleUntil(due) = control.poll(shared, now) else { continue };
+        std::thread::park_timeout(Duration::from_nanos(due.since(shared.now()).max(1)));
+    }
+}
