@@ -4,10 +4,15 @@
 //! `family`, `conn`) names neither a socket nor an executor. `spec/acrypto.yaml` is the source of truth.
 
 pub mod address;
+pub mod attr;
 pub mod client;
+pub mod conn;
 pub mod error;
+pub mod family;
+pub mod frame;
 pub mod message;
 pub mod snapshot;
+pub mod trace;
 pub mod transport;
 
 pub use address::Address;

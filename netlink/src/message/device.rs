@@ -1,5 +1,8 @@
 //! Devices.
 
+use crate::attr::{Fault, Reader, Writer};
+use crate::family::attribute::{capability, device as a, parameter};
+
 use super::token::tokens;
 use super::{FaultSpec, Histogram, OpKind};
 
@@ -99,4 +102,93 @@ pub struct DeviceInfo {
     pub parameters: Vec<(String, String)>,
     /// What it can do.
     pub capabilities: Vec<Capability>,
+}
+
+impl DeviceInfo {
+    /// Adds the attributes of `device-get`.
+    pub fn write(&self, out: &mut Writer) {
+        out.u32(a::ID, self.id)
+            .string(a::NAME, &self.name)
+            .string(a::KIND, &self.kind)
+            .u32(a::STATE, self.state as u32)
+            .string(a::STATE_REASON, &self.state_reason)
+            .u64(a::STATE_SINCE_NS, self.state_since_ns)
+            .u64(a::QUEUE_MAX_OPS, self.queue_max_ops)
+            .u64(a::TAKEN_OPS, self.counters.taken_ops)
+            .u64(a::FINISHED_OPS, self.counters.finished_ops)
+            .u64(a::MOVED_OUT_OPS, self.counters.moved_out_ops)
+            .u64(a::ABANDONED_OPS, self.counters.abandoned_ops)
+            .u64(a::QUEUED_OPS, self.counters.queued_ops)
+            .u64(a::IN_FLIGHT_OPS, self.counters.in_flight_ops)
+            .u64(a::ERRORS_OPS, self.errors_ops)
+            .u64(a::BYTES, self.bytes)
+            .nest(a::QUEUE_WAIT, |nest| self.queue_wait.write(nest))
+            .nest(a::SERVICE, |nest| self.service.write(nest))
+            .nest(a::TOTAL, |nest| self.total.write(nest));
+        if let Some(fault) = &self.fault {
+            out.nest(a::FAULT, |nest| fault.write(nest));
+        }
+        out.u32(a::PROBATION_PERCENT, u32::from(self.probation_percent)).u32(a::UID, self.uid);
+        write_parameters(&self.parameters, out);
+        for can in &self.capabilities {
+            out.nest(a::CAPABILITY, |nest| {
+                nest.u32(capability::OP, can.op as u32).string(capability::ALGORITHM, &can.algorithm);
+            });
+        }
+    }
+
+    /// Reads what `write` adds.
+    pub fn read(from: &Reader) -> Result<Self, Fault> {
+        let capability = |nest: &Reader| {
+            Ok(Capability {
+                op: nest.token(capability::OP, OpKind::from_number)?,
+                algorithm: nest.string(capability::ALGORITHM)?,
+            })
+        };
+        Ok(Self {
+            id: from.u32(a::ID)?,
+            name: from.string(a::NAME)?,
+            kind: from.string(a::KIND)?,
+            state: from.token(a::STATE, DeviceState::from_number)?,
+            state_reason: from.string(a::STATE_REASON)?,
+            state_since_ns: from.u64(a::STATE_SINCE_NS)?,
+            queue_max_ops: from.u64(a::QUEUE_MAX_OPS)?,
+            counters: DeviceCounters {
+                taken_ops: from.u64(a::TAKEN_OPS)?,
+                finished_ops: from.u64(a::FINISHED_OPS)?,
+                moved_out_ops: from.u64(a::MOVED_OUT_OPS)?,
+                abandoned_ops: from.u64(a::ABANDONED_OPS)?,
+                queued_ops: from.u64(a::QUEUED_OPS)?,
+                in_flight_ops: from.u64(a::IN_FLIGHT_OPS)?,
+            },
+            errors_ops: from.u64(a::ERRORS_OPS)?,
+            bytes: from.u64(a::BYTES)?,
+            queue_wait: Histogram::read(&from.nest(a::QUEUE_WAIT)?)?,
+            service: Histogram::read(&from.nest(a::SERVICE)?)?,
+            total: Histogram::read(&from.nest(a::TOTAL)?)?,
+            fault: from.nest_if(a::FAULT)?.map(|nest| FaultSpec::read(&nest)).transpose()?,
+            probation_percent: u8::try_from(from.u32(a::PROBATION_PERCENT)?)
+                .map_err(|_| from.fault(a::PROBATION_PERCENT, "'probation-percent' is not 0 to 100"))?,
+            uid: from.u32(a::UID)?,
+            parameters: read_parameters(from)?,
+            capabilities: from.nests(a::CAPABILITY)?.iter().map(capability).collect::<Result<_, Fault>>()?,
+        })
+    }
+}
+
+/// Adds a device's parameters.
+pub fn write_parameters(parameters: &[(String, String)], out: &mut Writer) {
+    for (name, value) in parameters {
+        out.nest(a::PARAMETER, |nest| {
+            nest.string(parameter::NAME, name).string(parameter::VALUE, value);
+        });
+    }
+}
+
+/// Reads what `write_parameters` adds.
+pub fn read_parameters(from: &Reader) -> Result<Vec<(String, String)>, Fault> {
+    from.nests(a::PARAMETER)?
+        .iter()
+        .map(|nest| Ok((nest.string(parameter::NAME)?, nest.string(parameter::VALUE)?)))
+        .collect()
 }

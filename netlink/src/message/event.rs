@@ -1,5 +1,8 @@
 //! Events: every change of state, numbered.
 
+use crate::attr::{Fault, Reader, Writer};
+use crate::family::attribute::event as a;
+
 use super::token::tokens;
 
 tokens! {
@@ -78,16 +81,48 @@ impl Filter {
     }
 
     /// Bit `number` set for each kind wanted; 0 means all.
-    pub(crate) fn mask(&self) -> u32 {
+    pub fn mask(&self) -> u32 {
         self.kinds.iter().fold(0, |mask, kind| mask | 1 << *kind as u32)
     }
 
     /// The filter with this mask; bits of unknown kinds are an error, given back.
-    pub(crate) fn from_mask(mask: u32) -> Result<Self, u32> {
+    pub fn from_mask(mask: u32) -> Result<Self, u32> {
         let kinds: Vec<EventKind> =
             EventKind::ALL.iter().copied().filter(|kind| mask & 1 << *kind as u32 != 0).collect();
         let filter = Self { kinds };
         let unknown = mask & !filter.mask();
         if unknown == 0 { Ok(filter) } else { Err(unknown) }
+    }
+}
+
+impl EventRecord {
+    /// Adds the attributes of `event-ntf`.
+    pub fn write(&self, out: &mut Writer) {
+        out.u64(a::SEQ, self.seq)
+            .u64(a::TIME_NS, self.time_ns)
+            .u32(a::KIND, self.kind as u32)
+            .u32(a::SEVERITY, self.severity as u32)
+            .string(a::OBJECT, &self.object)
+            .string(a::NAME, &self.name)
+            .string(a::FROM, &self.from)
+            .string(a::TO, &self.to)
+            .string(a::REASON, &self.reason)
+            .u32(a::UID, self.uid);
+    }
+
+    /// Reads what `write` adds.
+    pub fn read(from: &Reader) -> Result<Self, Fault> {
+        Ok(Self {
+            seq: from.u64(a::SEQ)?,
+            time_ns: from.u64(a::TIME_NS)?,
+            kind: from.token(a::KIND, EventKind::from_number)?,
+            severity: from.token(a::SEVERITY, Severity::from_number)?,
+            object: from.string(a::OBJECT)?,
+            name: from.string(a::NAME)?,
+            from: from.string(a::FROM)?,
+            to: from.string(a::TO)?,
+            reason: from.string(a::REASON)?,
+            uid: from.u32(a::UID)?,
+        })
     }
 }

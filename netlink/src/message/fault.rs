@@ -4,6 +4,8 @@ use std::ops::RangeInclusive;
 
 use super::OpKind;
 use super::token::tokens;
+use crate::attr::{Fault, Reader, Writer};
+use crate::family::attribute::fault as a;
 
 tokens! {
     /// What the fault does to an operation.
@@ -34,4 +36,51 @@ pub struct FaultSpec {
     pub for_ns: Option<u64>,
     /// Seed of the draw.
     pub seed: u64,
+}
+
+/// Parts of a whole in `rate-ppb`.
+const BILLION: f64 = 1e9;
+
+impl FaultSpec {
+    /// Adds the attributes of the set `fault`.
+    pub fn write(&self, out: &mut Writer) {
+        out.u32(a::MODE, self.mode as u32);
+        if let Some(op) = self.op {
+            out.u32(a::OP, op as u32);
+        }
+        if let Some(size) = &self.size_bytes {
+            out.u64(a::SIZE_MIN_BYTES, *size.start()).u64(a::SIZE_MAX_BYTES, *size.end());
+        }
+        out.u64_if(a::SESSION, self.session).u64_if(a::COUNT, self.count).u64_if(a::EVERY, self.every);
+        if let Some(rate) = self.rate {
+            // Clamped, so that it fits.
+            out.u32(a::RATE_PPB, (rate.clamp(0.0, 1.0) * BILLION).round() as u32);
+        }
+        out.u64_if(a::FOR_NS, self.for_ns).u64(a::SEED, self.seed);
+    }
+
+    /// Reads what `write` adds.
+    pub fn read(from: &Reader) -> Result<Self, Fault> {
+        let size_bytes = match (from.u64_if(a::SIZE_MIN_BYTES)?, from.u64_if(a::SIZE_MAX_BYTES)?) {
+            (None, None) => None,
+            (min, max) => Some(min.unwrap_or(0)..=max.unwrap_or(u64::MAX)),
+        };
+        let rate = match from.u32_if(a::RATE_PPB)? {
+            Some(rate) if rate > 1_000_000_000 => {
+                return Err(from.fault(a::RATE_PPB, "'rate-ppb' is more than 1000000000"));
+            }
+            rate => rate.map(|rate| f64::from(rate) / BILLION),
+        };
+        Ok(Self {
+            mode: from.token(a::MODE, FaultMode::from_number)?,
+            op: from.token_if(a::OP, OpKind::from_number)?,
+            size_bytes,
+            session: from.u64_if(a::SESSION)?,
+            count: from.u64_if(a::COUNT)?,
+            every: from.u64_if(a::EVERY)?,
+            rate,
+            for_ns: from.u64_if(a::FOR_NS)?,
+            seed: from.u64_if(a::SEED)?.unwrap_or(0),
+        })
+    }
 }

@@ -1,5 +1,8 @@
 //! Histograms of durations, sparse.
 
+use crate::attr::{Fault, Reader, Writer};
+use crate::family::attribute::histogram as a;
+
 /// Durations in nanoseconds, counted in buckets. Only buckets that hold something are kept; a bucket is named by its
 /// inclusive upper edge, so that reader and writer need not share a layout.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,6 +85,25 @@ impl Histogram {
             .collect();
         let max_ns = buckets.last().map_or(0, |(upper_ns, _)| (*upper_ns).min(self.max_ns));
         Self { buckets, max_ns, sum_ns: self.sum_ns.saturating_sub(earlier.sum_ns) }
+    }
+}
+
+impl Histogram {
+    /// Adds the attributes of the set `histogram`.
+    pub fn write(&self, out: &mut Writer) {
+        let flat: Vec<u64> = self.buckets().flat_map(|(upper_ns, count)| [upper_ns, count]).collect();
+        out.u64s(a::BUCKETS, &flat).u64(a::MAX_NS, self.max_ns).u64(a::SUM_NS, self.sum_ns);
+    }
+
+    /// Reads what `write` adds.
+    pub fn read(from: &Reader) -> Result<Self, Fault> {
+        let flat = from.u64s(a::BUCKETS);
+        let (pairs, rest) = flat.as_chunks::<2>();
+        if !rest.is_empty() {
+            return Err(from.fault(a::BUCKETS, "'buckets' is no array of pairs"));
+        }
+        let buckets = pairs.iter().map(|[upper_ns, count]| (*upper_ns, *count));
+        Ok(Self::new(buckets, from.u64(a::MAX_NS)?, from.u64(a::SUM_NS)?))
     }
 }
 

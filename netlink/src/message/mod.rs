@@ -14,7 +14,8 @@ mod stats;
 mod token;
 
 pub use balancer::BalancerInfo;
-pub use device::{Capability, DeviceCounters, DeviceInfo, DeviceState};
+
+pub use device::{Capability, DeviceCounters, DeviceInfo, DeviceState, read_parameters, write_parameters};
 pub use event::{EventKind, EventRecord, Filter, Severity};
 pub use fault::{FaultMode, FaultSpec};
 pub use histogram::Histogram;

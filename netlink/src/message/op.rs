@@ -1,5 +1,8 @@
 //! Operations: submitted through the protocol, and the census of live ones.
 
+use crate::attr::{Fault, Reader, Writer};
+use crate::family::attribute::op as a;
+
 use super::token::tokens;
 
 tokens! {
@@ -100,4 +103,80 @@ pub struct OpInfo {
     pub attempts: u32,
     /// Nanoseconds since submission.
     pub age_ns: u64,
+}
+
+impl OpSubmit {
+    /// Adds the attributes of `op-submit`.
+    pub fn write(&self, out: &mut Writer) {
+        out.u64(a::SESSION, self.session)
+            .u32(a::KIND, self.kind as u32)
+            .bytes(a::IV, &self.iv)
+            .bytes(a::AAD, &self.aad)
+            .bytes(a::DATA, &self.data);
+    }
+
+    /// Reads what `write` adds.
+    pub fn read(from: &Reader) -> Result<Self, Fault> {
+        Ok(Self {
+            session: from.u64(a::SESSION)?,
+            kind: from.token(a::KIND, OpKind::from_number)?,
+            data: from.bytes(a::DATA),
+            iv: from.bytes(a::IV),
+            aad: from.bytes(a::AAD),
+        })
+    }
+}
+
+impl OpReply {
+    /// Adds the attributes of the answer to `op-submit`.
+    pub fn write(&self, out: &mut Writer) {
+        out.string(a::DEVICE, &self.device)
+            .u32(a::ATTEMPTS, self.attempts)
+            .u64(a::QUEUE_NS, self.queue_ns)
+            .u64(a::SERVICE_NS, self.service_ns)
+            .bytes(a::DATA, &self.data)
+            .bytes(a::OUTPUT, &self.output);
+    }
+
+    /// Reads what `write` adds.
+    pub fn read(from: &Reader) -> Result<Self, Fault> {
+        Ok(Self {
+            data: from.bytes(a::DATA),
+            output: from.bytes(a::OUTPUT),
+            device: from.string(a::DEVICE)?,
+            attempts: from.u32(a::ATTEMPTS)?,
+            queue_ns: from.u64(a::QUEUE_NS)?,
+            service_ns: from.u64(a::SERVICE_NS)?,
+        })
+    }
+}
+
+impl OpInfo {
+    /// Adds the attributes of `op-get`.
+    pub fn write(&self, out: &mut Writer) {
+        out.u64(a::ID, self.id)
+            .u64(a::SESSION, self.session)
+            .u32(a::KIND, self.kind as u32)
+            .string(a::ALGORITHM, &self.algorithm)
+            .u64(a::BYTES, self.bytes)
+            .string(a::STATE, &self.state)
+            .string(a::DEVICE, &self.device)
+            .u32(a::ATTEMPTS, self.attempts)
+            .u64(a::AGE_NS, self.age_ns);
+    }
+
+    /// Reads what `write` adds.
+    pub fn read(from: &Reader) -> Result<Self, Fault> {
+        Ok(Self {
+            id: from.u64(a::ID)?,
+            session: from.u64(a::SESSION)?,
+            kind: from.token(a::KIND, OpKind::from_number)?,
+            algorithm: from.string(a::ALGORITHM)?,
+            bytes: from.u64(a::BYTES)?,
+            state: from.string(a::STATE)?,
+            device: from.string(a::DEVICE)?,
+            attempts: from.u32(a::ATTEMPTS)?,
+            age_ns: from.u64(a::AGE_NS)?,
+        })
+    }
 }

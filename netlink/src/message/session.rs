@@ -4,6 +4,9 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::attr::{Fault, Reader, Writer};
+use crate::family::attribute::session as a;
+
 /// One session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionInfo {
@@ -68,5 +71,82 @@ impl fmt::Debug for SessionNew {
             .field("persistent", &self.persistent)
             .field("name", &self.name)
             .finish()
+    }
+}
+
+impl SessionInfo {
+    /// Adds the attributes of `session-get`.
+    pub fn write(&self, out: &mut Writer) {
+        out.u64(a::ID, self.id)
+            .string(a::ALGORITHM, &self.algorithm)
+            .string(a::NAME, &self.name)
+            .u32(a::PRIORITY, u32::from(self.priority))
+            .u32(a::UID, self.uid)
+            .u64(a::SUBMITTED_OPS, self.submitted_ops)
+            .u64(a::COMPLETED_OPS, self.completed_ops)
+            .u64(a::FAILED_OPS, self.failed_ops)
+            .u64(a::BYTES, self.bytes)
+            .u64(a::IN_FLIGHT_OPS, self.in_flight_ops)
+            .u64(a::REFS, self.refs)
+            .u64(a::AGE_NS, self.age_ns)
+            .string(a::DEVICE, &self.device);
+    }
+
+    /// Reads what `write` adds.
+    pub fn read(from: &Reader) -> Result<Self, Fault> {
+        Ok(Self {
+            id: from.u64(a::ID)?,
+            algorithm: from.string(a::ALGORITHM)?,
+            name: from.string(a::NAME)?,
+            priority: read_priority(from)?.unwrap_or(0),
+            uid: from.u32(a::UID)?,
+            submitted_ops: from.u64(a::SUBMITTED_OPS)?,
+            completed_ops: from.u64(a::COMPLETED_OPS)?,
+            failed_ops: from.u64(a::FAILED_OPS)?,
+            bytes: from.u64(a::BYTES)?,
+            in_flight_ops: from.u64(a::IN_FLIGHT_OPS)?,
+            refs: from.u64(a::REFS)?,
+            age_ns: from.u64(a::AGE_NS)?,
+            device: from.string(a::DEVICE)?,
+        })
+    }
+}
+
+impl SessionNew {
+    /// Adds the attributes of `session-new`; the key last, so that nothing is moved after it.
+    pub fn write(&self, out: &mut Writer) {
+        out.string(a::ALGORITHM, &self.algorithm).string_if(a::NAME, &self.name);
+        if let Some(priority) = self.priority {
+            out.u32(a::PRIORITY, u32::from(priority));
+        }
+        out.flag(a::PADDING, self.padding)
+            .flag(a::ALLOW_ECB, self.allow_ecb)
+            .flag(a::ALLOW_SHA1, self.allow_sha1)
+            .flag(a::PERSISTENT, self.persistent)
+            .secret(a::KEY, &self.key);
+    }
+
+    /// Reads what `write` adds; takes the key out of `from`.
+    pub fn read(from: &mut Reader) -> Result<Self, Fault> {
+        Ok(Self {
+            algorithm: from.string(a::ALGORITHM)?,
+            key: from.secret(a::KEY),
+            padding: from.has(a::PADDING),
+            allow_ecb: from.has(a::ALLOW_ECB),
+            allow_sha1: from.has(a::ALLOW_SHA1),
+            priority: read_priority(from)?,
+            persistent: from.has(a::PERSISTENT),
+            name: from.string_if(a::NAME)?.unwrap_or_default(),
+        })
+    }
+}
+
+fn read_priority(from: &Reader) -> Result<Option<u8>, Fault> {
+    match from.u32_if(a::PRIORITY)? {
+        Some(priority) if priority > 7 => {
+            Err(from.fault(a::PRIORITY, format!("priority {priority} is not 0 to 7")))
+        }
+        // Checked: at most 7.
+        priority => Ok(priority.map(|priority| priority as u8)),
     }
 }

@@ -52,6 +52,17 @@ impl MemoryEnd {
         Ok(())
     }
 
+    /// Sends one datagram if there is room now.
+    ///
+    /// # Errors
+    /// `WouldBlock` when there is none, `BrokenPipe` when the other end is gone.
+    pub fn try_send(&self, datagram: &[u8]) -> io::Result<()> {
+        self.out.try_send(Zeroizing::new(datagram.to_vec())).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => io::ErrorKind::WouldBlock.into(),
+            mpsc::error::TrySendError::Closed(_) => io::ErrorKind::BrokenPipe.into(),
+        })
+    }
+
     /// The next datagram; `None` when the other end is gone and everything it sent was read.
     ///
     /// # Cancel safety

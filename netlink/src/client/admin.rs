@@ -1,0 +1,105 @@
+//! Requests that change devices, the balancer and loads: class admin.
+
+use std::time::Duration;
+
+use super::Client;
+use crate::attr::Writer;
+use crate::error::Error;
+use crate::family::Command;
+use crate::family::attribute::{balancer, device, load};
+use crate::message::{FaultSpec, LoadSpec, write_parameters};
+
+impl Client {
+    /// Adds a device; comes back after its known answers came out right. Returns its number.
+    ///
+    /// # Errors
+    /// Refused when the name is taken, the kind unknown, a parameter wrong, or a known answer came out wrong.
+    pub async fn device_add(
+        &self,
+        name: &str,
+        kind: &str,
+        parameters: &[(String, String)],
+    ) -> Result<u32, Error> {
+        let mut body = named(device::NAME, name);
+        body.string(device::KIND, kind);
+        write_parameters(parameters, &mut body);
+        Ok(self.one(Command::DeviceNew, body).await?.u32(device::ID)?)
+    }
+
+    /// Starts to remove a device: it drains until `deadline`, and an event tells when it is gone.
+    ///
+    /// # Errors
+    /// Refused when there is no such device.
+    pub async fn device_remove(&self, name: &str, deadline: Option<Duration>) -> Result<(), Error> {
+        let mut body = named(device::NAME, name);
+        let deadline_ns = deadline.map(|deadline| u64::try_from(deadline.as_nanos()).unwrap_or(u64::MAX));
+        body.u64_if(device::DEADLINE_NS, deadline_ns);
+        self.done(Command::DeviceDel, body).await
+    }
+
+    /// Marks a device broken by hand, or puts a fault on it that health must find.
+    ///
+    /// # Errors
+    /// Refused when there is no such device, or its state does not allow it.
+    pub async fn device_break(&self, name: &str, fault: Option<FaultSpec>) -> Result<(), Error> {
+        let mut body = named(device::NAME, name);
+        if let Some(fault) = fault {
+            body.nest(device::FAULT, |nest| fault.write(nest));
+        }
+        self.done(Command::DeviceBreak, body).await
+    }
+
+    /// Takes faults off a device and starts its selftest.
+    ///
+    /// # Errors
+    /// Refused when there is no such device, or its state does not allow it.
+    pub async fn device_repair(&self, name: &str) -> Result<(), Error> {
+        self.done(Command::DeviceRepair, named(device::NAME, name)).await
+    }
+
+    /// Puts a balancer in force; with `if_current`, only if that one is in force.
+    ///
+    /// # Errors
+    /// Refused when there is none of that name, or another is in force.
+    pub async fn balancer_set(&self, name: &str, if_current: Option<&str>) -> Result<(), Error> {
+        let mut body = named(balancer::NAME, name);
+        if let Some(current) = if_current {
+            body.string(balancer::IF_CURRENT, current);
+        }
+        self.done(Command::BalancerSet, body).await
+    }
+
+    /// Unregisters a balancer; if it was in force, `simple_lb` takes over.
+    ///
+    /// # Errors
+    /// Refused when there is none of that name, or it is built in.
+    pub async fn balancer_unregister(&self, name: &str) -> Result<(), Error> {
+        self.done(Command::BalancerDel, named(balancer::NAME, name)).await
+    }
+
+    /// Starts a load; returns its number.
+    ///
+    /// # Errors
+    /// Refused when the algorithm is unknown or a limit is reached.
+    pub async fn load_start(&self, spec: LoadSpec) -> Result<u64, Error> {
+        let mut body = Writer::new();
+        spec.write(&mut body);
+        Ok(self.one(Command::LoadNew, body).await?.u64(load::ID)?)
+    }
+
+    /// Stops a load, or all.
+    ///
+    /// # Errors
+    /// Refused when there is no such load.
+    pub async fn load_stop(&self, id: Option<u64>) -> Result<(), Error> {
+        let mut body = Writer::new();
+        body.u64_if(load::ID, id);
+        self.done(Command::LoadDel, body).await
+    }
+}
+
+fn named(number: u16, name: &str) -> Writer {
+    let mut body = Writer::new();
+    body.string(number, name);
+    body
+}
