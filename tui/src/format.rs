@@ -127,6 +127,11 @@ pub fn whole_percent(share: f64) -> String {
     if share.is_finite() { format!("{:.0}%", share.max(0.0) * 100.0) } else { "-".to_owned() }
 }
 
+/// A number with its noun: `1 op`, `12 ops`.
+pub fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 /// `text` cut to `width` columns, the cut shown by `…`.
 pub fn fit(text: &str, width: usize) -> String {
     if text.width() <= width {

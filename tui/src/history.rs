@@ -132,6 +132,11 @@ impl Meter {
         }
     }
 
+    /// Whether there are two readings to compare.
+    pub fn is_ready(&self) -> bool {
+        self.readings.len() > 1
+    }
+
     /// How much the counter grew within the span.
     pub fn delta(&self) -> u64 {
         match (self.readings.front(), self.readings.back()) {

@@ -11,13 +11,17 @@ use acrypto_netlink::{Client, Error as NetlinkError};
 use futures_util::future::BoxFuture;
 
 pub mod data;
+#[cfg(test)]
+mod fixture;
 pub mod format;
 pub mod history;
 pub mod keymap;
 pub mod layout;
 pub mod lint;
+pub mod log;
 pub mod message;
 pub mod model;
+pub mod rows;
 mod run;
 mod terminal;
 pub mod theme;

@@ -47,23 +47,30 @@ pub fn run(options: Options, connector: Arc<dyn Connect>, commands: &dyn Command
 }
 
 struct Signals {
+    end: EndSignals,
+    resume: SignalStream,
+}
+
+/// The signals that ask the workbench to end.
+struct EndSignals {
     terminate: SignalStream,
     interrupt: SignalStream,
     hangup: SignalStream,
-    resume: SignalStream,
 }
 
 impl Signals {
     fn new() -> Result<Self, Error> {
-        Ok(Self {
+        let end = EndSignals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
-            resume: signal(SignalKind::from_raw(Signal::CONT.as_raw()))?,
-        })
+        };
+        Ok(Self { end, resume: signal(SignalKind::from_raw(Signal::CONT.as_raw()))? })
     }
+}
 
-    async fn terminated(&mut self) {
+impl EndSignals {
+    async fn any(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -137,7 +144,7 @@ impl<'a> Workbench<'a> {
         loop {
             let flow = tokio::select! {
                 biased;
-                () = signals.terminated() => self.deliver(Message::Terminate)?,
+                () = signals.end.any() => self.deliver(Message::Terminate)?,
                 _ = signals.resume.recv() => self.resume()?,
                 () = sleep_until(frame_at), if self.model.dirty => {
                     self.model.dirty = false;

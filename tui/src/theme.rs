@@ -69,7 +69,8 @@ fn colour(role: Role) -> Style {
     let plain = Style::new();
     match role {
         Role::Text => plain,
-        Role::Label | Role::Faint | Role::Border => plain.fg(Color::DarkGray),
+        // Dim rather than dark grey, which some palettes show as their background.
+        Role::Label | Role::Faint | Role::Border => plain.add_modifier(Modifier::DIM),
         Role::Head => plain.fg(Color::Cyan),
         Role::Focus => plain.fg(Color::LightCyan).add_modifier(Modifier::BOLD),
         Role::Title => plain.add_modifier(Modifier::BOLD),
