@@ -11,6 +11,8 @@ pub mod error;
 pub mod family;
 pub mod frame;
 pub mod message;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod snapshot;
 pub mod trace;
 pub mod transport;

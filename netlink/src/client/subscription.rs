@@ -13,7 +13,7 @@ use crate::family::attribute::event as a;
 use crate::message::{EventRecord, Filter};
 
 /// Most events held for a reader that is slow.
-const QUEUE_MAX_EVENTS: usize = 1024;
+const QUEUE_MAX_EVENTS: usize = 8192;
 
 /// What a subscription yields.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,15 +145,15 @@ mod tests {
     #[tokio::test]
     async fn a_slow_reader_is_told_how_many_events_it_lost_and_where() {
         let feeds = Feeds::default();
-        for seq in 1..=1030 {
+        for seq in 1..=8198 {
             feeds.push(EventRecord { seq, ..EventRecord::default() });
         }
-        for seq in 1..=1024 {
+        for seq in 1..=8192 {
             assert!(matches!(feeds.next().await, Some(Feed::Event(event)) if event.seq == seq));
         }
-        feeds.push(EventRecord { seq: 1031, ..EventRecord::default() });
+        feeds.push(EventRecord { seq: 8199, ..EventRecord::default() });
         assert_eq!(feeds.next().await, Some(Feed::Lost(6)));
-        assert!(matches!(feeds.next().await, Some(Feed::Event(event)) if event.seq == 1031));
+        assert!(matches!(feeds.next().await, Some(Feed::Event(event)) if event.seq == 8199));
         feeds.lose(3);
         feeds.close();
         assert_eq!(feeds.next().await, Some(Feed::Lost(3)));

@@ -14,10 +14,10 @@ tokens! {
         Balancer = 2 "lb",
         /// A session was opened or closed.
         Session = 3 "session",
-        /// A fault was put on a device or taken off.
-        Fault = 4 "fault",
         /// Health noticed something.
-        Health = 5 "health",
+        Health = 4 "health",
+        /// A fault was put on a device or taken off.
+        Fault = 5 "fault",
         /// A load was started or stopped.
         Load = 6 "load",
         /// The server started, changed or stops.

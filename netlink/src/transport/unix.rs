@@ -1,18 +1,15 @@
 //! AF_UNIX SOCK_SEQPACKET: one netlink datagram a packet, a queue for each client, end-of-file when the peer dies.
 //!
 //! tokio knows stream and datagram sockets only; its `UnixStream` serves as the reactor's handle here, and every
-//! packet is sent and received by rustix.
+//! packet is sent by rustix and received by nix.
 
 use std::io::{self, IoSliceMut};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
 
-use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendFlags,
-    SocketAddrUnix, SocketFlags, SocketType, UCred,
-};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixCredentials};
+use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::sync::Mutex;
@@ -58,7 +55,9 @@ impl UnixEnd {
     /// # Errors
     /// When the kernel does not say.
     pub fn peer(&self) -> io::Result<Credentials> {
-        Ok(rustix::net::sockopt::socket_peercred(&self.socket)?.into())
+        let peer = self.socket.peer_cred()?;
+        let pid = peer.pid().and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0);
+        Ok(Credentials { pid, uid: peer.uid(), gid: peer.gid() })
     }
 
     /// The socket.
@@ -122,21 +121,21 @@ pub(crate) fn socket() -> io::Result<OwnedFd> {
     Ok(rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?)
 }
 
-fn receive_now(socket: impl AsFd, scratch: &mut [u8]) -> io::Result<Option<Packet>> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let message = rustix::net::recvmsg(
-        socket,
-        &mut [IoSliceMut::new(scratch)],
-        &mut control,
-        RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT,
-    )?;
-    let sender = control.drain().find_map(|part| match part {
-        RecvAncillaryMessage::ScmCredentials(sender) => Some(sender.into()),
-        _ => None,
+fn receive_now(socket: &UnixStream, scratch: &mut [u8]) -> io::Result<Option<Packet>> {
+    // Room for the sender only: descriptors that a peer attaches are not taken.
+    let mut space = nix::cmsg_space!(UnixCredentials);
+    let mut parts = [IoSliceMut::new(scratch)];
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = nix::sys::socket::recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
+    let sender = message.cmsgs().ok().and_then(|mut parts| {
+        parts.find_map(|part| match part {
+            ControlMessageOwned::ScmCredentials(sender) => Some(sender.into()),
+            _ => None,
+        })
     });
-    let used = scratch.get_mut(..message.bytes).unwrap_or_default();
-    if message.flags.contains(ReturnFlags::TRUNC) || used.len() > DATAGRAM_MAX_BYTES {
+    let (bytes, truncated) = (message.bytes, message.flags.contains(MsgFlags::MSG_TRUNC));
+    let used = scratch.get_mut(..bytes).unwrap_or_default();
+    if truncated || used.len() > DATAGRAM_MAX_BYTES {
         used.zeroize();
         return Err(io::Error::new(io::ErrorKind::InvalidData, "datagram exceeds 64 KiB"));
     }
@@ -148,13 +147,9 @@ fn receive_now(socket: impl AsFd, scratch: &mut [u8]) -> io::Result<Option<Packe
     Ok(Some(Packet { datagram, sender }))
 }
 
-impl From<UCred> for Credentials {
-    fn from(sender: UCred) -> Self {
-        Self {
-            pid: sender.pid.as_raw_nonzero().get().unsigned_abs(),
-            uid: sender.uid.as_raw(),
-            gid: sender.gid.as_raw(),
-        }
+impl From<UnixCredentials> for Credentials {
+    fn from(sender: UnixCredentials) -> Self {
+        Self { pid: u32::try_from(sender.pid()).unwrap_or(0), uid: sender.uid(), gid: sender.gid() }
     }
 }
 
