@@ -49,7 +49,9 @@ impl Shared {
         let ring = self.waiting.ring(priority);
         let routing = self.routing.load();
         let mut moved = false;
-        while let Some(entry) = ring.peek() {
+        // Each at most once: one that only devices which failed it have room for goes to the end of the line.
+        for _ in 0..ring.len() {
+            let Some(entry) = ring.peek() else { break };
             let Some((index, word)) =
                 self.slab.current(entry).filter(|(_, word)| word.state() == State::Waiting)
             else {
@@ -61,15 +63,17 @@ impl Shared {
                 return moved;
             }
             ring.pop();
-            moved = true;
             let Some(mut held) = self.slab.claim(index, word, State::Held) else { continue };
             let tried = held.body().tried;
             match routing.pick(shape, tried) {
+                Pick::Full => {
+                    self.line_up_again(held, word);
+                    continue;
+                }
                 Pick::Device(device, _) => self.lend(held, device, word),
-                // Only devices that failed it have room or are left: it waits for another turn, or ends.
-                Pick::Full => self.line_up_again(held, word),
                 Pick::None => self.nobody_left(held),
             }
+            moved = true;
         }
         moved
     }
