@@ -1,0 +1,30 @@
+//! `server`
+
+use acrypto_core::Clock;
+use acrypto_netlink::Client;
+use serde_json::json;
+
+use crate::cli::ServerCommand;
+use crate::context::Context;
+use crate::exit::{Exit, Failure};
+use crate::{output, record, units};
+
+/// Runs a `server` command.
+pub async fn run(context: &Context, client: &Client, command: &ServerCommand) -> Result<Exit, Failure> {
+    let epoch = Some(client.epoch());
+    match command {
+        ServerCommand::Ping => {
+            let clock = Clock::monotonic();
+            client.ping().await?;
+            let took_ns = clock.now().0;
+            match context.printer.is_json() {
+                true => context.printer.json(epoch, &json!({ "round_trip_ns": took_ns }))?,
+                false => output::write_line(&format!("alive, {}", units::human_ns(took_ns)))?,
+            }
+        }
+        ServerCommand::Info => {
+            context.printer.record(epoch, &record::server(&client.server_info().await?))?
+        }
+    }
+    Ok(Exit::Done)
+}

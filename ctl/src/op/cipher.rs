@@ -1,0 +1,239 @@
+//! `op encrypt` and `op decrypt`.
+
+use std::io::IsTerminal as _;
+
+use acrypto_core::{Algorithm, Class, Error, Iv, OpKind};
+use serde_json::json;
+
+use super::engine::{Engine, Job, Session, SessionPlan, counter_iv, is_parallel};
+use super::input::{Identity, Input};
+use super::pipeline::{self, Lane, Made, Outcome};
+use super::target::{Kept, Target, Writer};
+use crate::cli::CipherArgs;
+use crate::context::Context;
+use crate::exit::{Exit, Failure};
+use crate::{key, units};
+
+/// A file to pass through a session.
+struct Task {
+    engine: Engine,
+    plan: SessionPlan,
+    kind: OpKind,
+    iv: Iv,
+    aad: Vec<u8>,
+    input: Input,
+    writer: Writer,
+}
+
+/// Encrypts or decrypts.
+pub async fn run(context: &Context, kind: OpKind, arguments: CipherArgs) -> Result<Exit, Failure> {
+    let algorithm: Algorithm = arguments.alg.parse()?;
+    if !algorithm.ops().contains(&kind) {
+        return Err(Error::NotSupported { algorithm, op: kind }.into());
+    }
+    let iv = iv(algorithm, kind, &arguments)?;
+    if arguments.aad.is_some() && algorithm.class() != Class::Aead {
+        return Err(Error::NoAad { algorithm }.into());
+    }
+    let plan = SessionPlan {
+        algorithm,
+        key: key::read(&arguments.key)?,
+        padding: !arguments.no_padding && algorithm.needs_whole_blocks(),
+        allow_ecb: arguments.allow_ecb,
+        allow_sha1: false,
+    };
+    check_key_len(&plan)?;
+    let input = Input::open(arguments.input.as_deref())?;
+    check_len(&plan, &input)?;
+    let mut kept = Vec::new();
+    kept.extend(input.identity().map(|identity| Kept { identity, role: "input" }));
+    kept.extend(Identity::of(&key::path(&arguments.key)).map(|identity| Kept { identity, role: "key file" }));
+    let target = Target::create(arguments.output.as_deref(), &kept)?;
+    if target.is_stdout() {
+        refuse_stdout(context, kind, arguments.output.is_some())?;
+    }
+
+    let engine = Engine::start(context).await?;
+    let epoch = engine.epoch();
+    let lost = engine.clone();
+    let input_name = input.name().to_owned();
+    let aad = arguments.aad.map(|hex| hex.0).unwrap_or_default();
+    let task = Task { engine, plan, kind, iv, aad, input, writer: target.writer()? };
+    let outcome = tokio::select! {
+        outcome = super::on_thread(move || task.run()) => outcome?,
+        failure = lost.lost() => return Err(failure),
+    };
+    let output_name = target.name().to_owned();
+    let is_stdout = target.is_stdout();
+    target.commit()?;
+    if arguments.iv_random {
+        crate::output::error_line(&format!("iv {}", units::hex(iv.as_slice())));
+    }
+    if context.printer.is_json() && !is_stdout {
+        let mut data = json!({
+            "alg": algorithm.name(),
+            "op": kind.name(),
+            "input": input_name,
+            "output": output_name,
+            "input_bytes": outcome.input_bytes,
+            "output_bytes": outcome.output_bytes,
+        });
+        if !iv.is_empty() {
+            data["iv"] = units::hex(iv.as_slice()).into();
+        }
+        context.printer.json(epoch, &data)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The iv asked for; its length is the algorithm's.
+fn iv(algorithm: Algorithm, kind: OpKind, arguments: &CipherArgs) -> Result<Iv, Failure> {
+    let want = algorithm.iv_len();
+    let given = match &arguments.iv {
+        Some(hex) => hex.0.clone(),
+        None if arguments.iv_random && kind == OpKind::Decrypt => {
+            return Err(Failure::usage("'--iv-random' cannot decrypt")
+                .with_hint("pass the iv of the encryption: --iv HEX"));
+        }
+        None if arguments.iv_random => {
+            let mut bytes = vec![0; want];
+            rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+                .map_err(|error| Failure::file("read", "the system's random numbers", &error.into()))?;
+            bytes
+        }
+        None if want == 0 => Vec::new(),
+        None => {
+            let hint = match kind {
+                OpKind::Encrypt => "pass --iv HEX, or --iv-random to draw one",
+                _ => "pass the iv of the encryption: --iv HEX",
+            };
+            return Err(Failure::usage(format!("{algorithm} needs an iv of {want} bytes")).with_hint(hint));
+        }
+    };
+    match Iv::new(&given) {
+        Some(iv) if given.len() == want => Ok(iv),
+        _ => Err(Error::IvLength { algorithm, want, got: given.len() }.into()),
+    }
+}
+
+fn check_key_len(plan: &SessionPlan) -> Result<(), Failure> {
+    let want = plan.algorithm.key_len();
+    if want.contains(&plan.key.len()) {
+        return Ok(());
+    }
+    let want = match want.start() == want.end() {
+        true => want.start().to_string(),
+        false => format!("{} to {}", want.start(), want.end()),
+    };
+    Err(Error::KeyLength { algorithm: plan.algorithm, want, got: plan.key.len() }.into())
+}
+
+/// What can be known to be wrong before a byte is read.
+fn check_len(plan: &SessionPlan, input: &Input) -> Result<(), Failure> {
+    let (algorithm, block) = (plan.algorithm, plan.algorithm.block_len());
+    match input.len_bytes() {
+        Some(len) if algorithm.needs_whole_blocks() && !plan.padding && len % block as u64 != 0 => {
+            Err(partial_block(algorithm, len))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn partial_block(algorithm: Algorithm, len: u64) -> Failure {
+    let got = usize::try_from(len).unwrap_or(usize::MAX);
+    Error::PartialBlock { algorithm, block: algorithm.block_len(), got }.into()
+}
+
+fn refuse_stdout(context: &Context, kind: OpKind, named: bool) -> Result<(), Failure> {
+    if context.printer.is_json() {
+        return Err(Failure::usage("'--json' cannot be used while standard output carries the data")
+            .with_hint("pass -o FILE"));
+    }
+    if kind == OpKind::Encrypt && !named && std::io::stdout().is_terminal() {
+        return Err(Failure::usage("ciphertext would go to the terminal")
+            .with_hint("pass -o FILE, or -o - to insist"));
+    }
+    Ok(())
+}
+
+impl Task {
+    fn run(self) -> Result<Outcome, Failure> {
+        let session = self.engine.session(&self.plan)?;
+        match self.plan.algorithm {
+            algorithm if algorithm.class() == Class::Aead => self.one_shot(&session),
+            algorithm if is_parallel(algorithm) => self.parallel(&session),
+            _ => self.stream(&session),
+        }
+    }
+
+    /// The whole input as one operation; nothing is written before it has succeeded.
+    fn one_shot(mut self, session: &Session) -> Result<Outcome, Failure> {
+        let tag = self.plan.algorithm.output_len() as u64;
+        let plaintext_max = self.engine.one_shot_max_bytes();
+        let limit = if self.kind == OpKind::Decrypt { plaintext_max + tag } else { plaintext_max };
+        let name = self.input.name().to_owned();
+        let too_large = || {
+            let failure = Failure::usage(format!(
+                "'{name}' is too large for {} in one piece: at most {}",
+                self.plan.algorithm,
+                units::human_bytes(plaintext_max as f64)
+            ));
+            match self.engine {
+                Engine::Daemon(..) => {
+                    failure.with_hint("without --connect the limit is 1 GiB; ctr and cbc have none")
+                }
+                Engine::Embedded(_) => failure.with_hint("ctr and cbc have no limit"),
+            }
+        };
+        let data = self.input.read_all(limit)?.ok_or_else(too_large)?;
+        let input_bytes = data.len() as u64;
+        let data = session.call(Job { kind: self.kind, data, iv: self.iv, aad: self.aad })?;
+        self.writer.write(&data)?;
+        Ok(Outcome { input_bytes, output_bytes: data.len() as u64, output: Vec::new() })
+    }
+
+    /// Chunks side by side, each with its own counter.
+    fn parallel(self, session: &Session) -> Result<Outcome, Failure> {
+        let chunk_bytes = self.engine.chunk_bytes();
+        let (kind, iv) = (self.kind, self.iv);
+        let lane = || -> Lane {
+            let session = session.clone();
+            Box::new(move |chunk| {
+                if chunk.data.is_empty() {
+                    return Ok(Made { data: chunk.data, output: Vec::new() });
+                }
+                let iv = counter_iv(&iv, chunk.index * chunk_bytes as u64);
+                let data = session.call(Job { kind, data: chunk.data, iv, aad: Vec::new() })?;
+                Ok(Made { data, output: Vec::new() })
+            })
+        };
+        let lanes = (0..self.engine.lanes()).map(|_| lane()).collect();
+        pipeline::run(self.input, chunk_bytes, lanes, Some(self.writer))
+    }
+
+    /// Chunk after chunk, each from the state the one before left.
+    fn stream(self, session: &Session) -> Result<Outcome, Failure> {
+        let chunk_bytes = self.engine.chunk_bytes();
+        let mut stream = Some(session.stream(self.kind, self.iv)?);
+        let algorithm = self.plan.algorithm;
+        let whole_blocks_only = !self.plan.padding;
+        let lane: Lane = Box::new(move |chunk| {
+            let partial = chunk.data.len() % algorithm.block_len() != 0;
+            if partial && whole_blocks_only {
+                return Err(partial_block(
+                    algorithm,
+                    chunk.index * chunk_bytes as u64 + chunk.data.len() as u64,
+                ));
+            }
+            let (data, output) = match (&mut stream, chunk.last) {
+                (Some(stream), false) => (stream.update(chunk.data)?, Vec::new()),
+                (taken, _) => match taken.take() {
+                    Some(stream) => stream.finish(chunk.data)?,
+                    None => (Vec::new(), Vec::new()),
+                },
+            };
+            Ok(Made { data, output })
+        });
+        pipeline::run(self.input, chunk_bytes, vec![lane], Some(self.writer))
+    }
+}

@@ -1,0 +1,51 @@
+//! `op`: operations on files and standard input, in this process or through a daemon.
+
+mod check;
+mod cipher;
+mod engine;
+mod hash;
+mod input;
+mod pipeline;
+mod random;
+mod sums;
+mod target;
+
+use tokio::sync::oneshot;
+
+use crate::cli::OpCommand;
+use crate::context::Context;
+use crate::exit::{Exit, Failure};
+
+/// Runs an `op` command.
+///
+/// # Cancel safety
+/// Dropping the future removes what was written so far; threads that still wait for input are left to the process's end.
+pub async fn run(context: &Context, command: OpCommand) -> Result<Exit, Failure> {
+    match command {
+        OpCommand::Encrypt(arguments) => cipher::run(context, acrypto_core::OpKind::Encrypt, arguments).await,
+        OpCommand::Decrypt(arguments) => cipher::run(context, acrypto_core::OpKind::Decrypt, arguments).await,
+        OpCommand::Hash(arguments) => match &arguments.check {
+            Some(sums) => check::run(context, &arguments.alg, sums).await,
+            None => hash::digest(context, arguments).await,
+        },
+        OpCommand::Hmac(arguments) => hash::hmac(context, arguments).await,
+        OpCommand::Random(arguments) => random::run(context, arguments).await,
+    }
+}
+
+/// Runs blocking work on a thread of its own, so that an interrupt need not wait for it.
+async fn on_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let (done, result) = oneshot::channel();
+    spawn("op", move || {
+        let _ = done.send(work());
+    })?;
+    result.await.unwrap_or_else(|_| Err(Failure::new(Exit::Bug, "a thread of this command panicked")))
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map(drop).map_err(|error| {
+        Failure::new(Exit::State, format!("cannot start a thread: {}", crate::exit::reason(&error)))
+    })
+}
