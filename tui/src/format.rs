@@ -92,6 +92,35 @@ pub fn span(ns: u64) -> String {
     }
 }
 
+/// A time window: `15s`, `60s`, `5m`.
+pub fn window(ns: u64) -> String {
+    let seconds = ns / 1_000_000_000;
+    if seconds >= 120 && seconds % 60 == 0 { format!("{}m", seconds / 60) } else { format!("{seconds}s") }
+}
+
+/// The first of `candidates` that is no wider than `width`, else the last one cut.
+pub fn first_that_fits(candidates: &[String], width: usize) -> String {
+    let fitting = candidates.iter().find(|text| text.width() <= width);
+    fitting.cloned().unwrap_or_else(|| fit(candidates.last().map_or("", String::as_str), width))
+}
+
+/// `text` in lines of at most `width` columns, broken between words; a longer word is cut.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let word = fit(word, width);
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => *line = word,
+            Some(line) if line.width() + 1 + word.width() <= width => {
+                line.push(' ');
+                line.push_str(&word);
+            }
+            _ => lines.push(word),
+        }
+    }
+    lines
+}
+
 /// A short age with tenths: `0.2s`, `12s` from ten seconds on, then as [`span`].
 pub fn age(ns: u64) -> String {
     if ns < 10_000_000_000 { format!("{:.1}s", (ns / 100_000_000) as f64 / 10.0) } else { span(ns) }
@@ -226,6 +255,8 @@ mod tests {
         assert_eq!(span(187_200_000_000_000), "2d04h");
         assert_eq!(age(250_000_000), "0.2s");
         assert_eq!(age(12_900_000_000), "12s");
+        assert_eq!(window(60_000_000_000), "60s");
+        assert_eq!(window(300_000_000_000), "5m");
         assert_eq!(hours(2_467_000_000_000), "00:41:07");
         assert_eq!(time_of_day(86_400_000_000_000 * 3 + 43_469_000_000_000), "12:04:29");
     }
@@ -241,6 +272,8 @@ mod tests {
 
     #[test]
     fn a_cut_is_shown_and_never_wider_than_asked() {
+        assert_eq!(wrap("3 errors in 10s (budget 8)", 12), ["3 errors in", "10s (budget", "8)"]);
+        assert_eq!(first_that_fits(&["p50 1 p99 2".to_owned(), "p50 1".to_owned()], 7), "p50 1");
         assert_eq!(fit("accelerator", 6), "accel…");
         assert_eq!(fit("abc", 3), "abc");
         assert_eq!(fit("abc", 0), "");

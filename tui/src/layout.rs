@@ -113,7 +113,8 @@ impl Areas {
 
 /// Rows of the device table beside its data: two borders, heads, summary.
 pub const DEVICE_FRAME_ROWS: u16 = 4;
-const DEVICES_MIN: u16 = 6;
+/// Where the device table would get fewer rows, the charts leave theirs to it.
+const DEVICES_MIN: u16 = 8;
 
 /// Divides a screen. `zoomed` is the panel that has the body to itself; `tab` is the one of sessions and events that
 /// is shown where both do not fit; `devices` is how many there are.
@@ -178,6 +179,7 @@ fn compact(areas: &mut Areas, tab: Panel, wanted_rows: u16) {
     const LINES: u16 = 2;
     const STRIP_ROWS: u16 = 4;
     const STRIP_ROWS_MAX: u16 = 9;
+    const CHART_ROWS_MIN: u16 = 7;
     const LIST_ROWS: u16 = 5;
     const BOTH_LISTS_COLUMNS: u16 = 110;
     let body = areas.body;
@@ -188,6 +190,8 @@ fn compact(areas: &mut Areas, tab: Panel, wanted_rows: u16) {
     let mut spare = devices.saturating_sub(wanted_rows);
     devices -= spare;
     let more_strip = spare.min(if strips > 0 { STRIP_ROWS_MAX - strips } else { 0 });
+    // Between a strip and the lowest chart there is nothing that is worth the rows.
+    let more_strip = if strips + more_strip < CHART_ROWS_MIN { 0 } else { more_strip };
     strips += more_strip;
     spare -= more_strip;
     list += spare;
@@ -306,7 +310,7 @@ mod tests {
         };
         assert_eq!(heights(120, 36), [6, 6, 10, 9, 9, 8, 8]);
         assert_eq!(heights(80, 24), [1, 1, 10, 4, 4, 0, 5]);
-        assert_eq!(heights(60, 20), [1, 1, 6, 4, 4, 0, 5]);
+        assert_eq!(heights(60, 20), [1, 1, 10, 0, 0, 0, 5]);
         assert_eq!(heights(60, 16), [1, 1, 6, 0, 0, 0, 5]);
         assert_eq!(heights(59, 16), [0; 7]);
     }

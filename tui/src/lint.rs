@@ -32,6 +32,14 @@ pub fn device(device: &DeviceInfo, errors_per_s: f64) -> Vec<Finding> {
     if let Some(fault) = &device.fault {
         add(Severity::Warn, format!("fault '{}' is on it; repair clears it", fault.mode.name()));
     }
+    findings.extend(load(device, errors_per_s));
+    findings
+}
+
+/// Of the findings, those about its load.
+pub fn load(device: &DeviceInfo, errors_per_s: f64) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut add = |severity, text| findings.push(Finding { severity, text });
     if errors_per_s > 0.0 {
         add(Severity::Warn, format!("{} errors a second", format::count(errors_per_s)));
     }

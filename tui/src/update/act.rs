@@ -151,9 +151,9 @@ fn confirm(model: &Model, name: &str, action: Action, verb: &'static str) -> Opt
         .filter(|other| other.state.is_usable() && other.id != device.id)
         .map(|other| other.name.as_str())
         .collect();
-    let is_last = device.state.is_usable() && others.is_empty();
     let bound = model.data.sessions().iter().filter(|session| session.device == name).count();
-    let queued = format::counted(device.counters.queued_ops, "queued op", "queued ops");
+    let is_last = device.state.is_usable() && others.is_empty();
+    let queued = format!("{} queued", device.counters.queued_ops);
     let in_flight = format!("{} in flight", device.counters.in_flight_ops);
     let mut lines = match &action {
         Action::BreakDevice { fault: Some(fault), .. } => vec![
@@ -161,22 +161,22 @@ fn confirm(model: &Model, name: &str, action: Action, verb: &'static str) -> Opt
             String::new(),
             "each failed operation is tried on another device".to_owned(),
             "its error budget breaks the device".to_owned(),
-            format!("{queued}, {in_flight} now"),
+            format!("now {queued}, {in_flight}"),
         ],
         Action::RemoveDevice { .. } => vec![
-            format!("{queued} move to other devices"),
-            format!("{in_flight} end first, or are completed as broken"),
+            format!("{queued}: {}", if is_last { "back to the main queue" } else { "to other devices" }),
+            format!("{in_flight}: end first, or are completed as broken"),
         ],
         _ => vec![
             "Broken by hand, until repaired".to_owned(),
             String::new(),
-            format!("{queued} go back to the main queue"),
-            format!("{in_flight} are retried elsewhere or end as broken"),
+            format!("{queued}: back to the main queue"),
+            format!("{in_flight}: retried elsewhere, or end as broken"),
         ],
     };
     if bound > 0 {
         let sessions = format::counted(bound as u64, "session", "sessions");
-        lines.push(format!("{sessions} bound to {name} lose their device"));
+        lines.push(format!("{sessions} bound to it: without a device"));
     }
     if is_last {
         lines.push("It is the last usable device: operations will wait or fail".to_owned());

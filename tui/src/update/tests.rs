@@ -246,8 +246,8 @@ fn breaking_a_device_asks_first_with_the_focus_on_cancel() {
     keys(&mut model, "ab");
     let Some(Dialog::Confirm(confirm)) = &model.dialog else { panic!("{:?}", model.dialog) };
     assert!(!confirm.on_apply);
-    assert!(confirm.lines.iter().any(|line| line == "22 queued ops go back to the main queue"));
-    assert!(confirm.lines.iter().any(|line| line == "128 in flight are retried elsewhere or end as broken"));
+    assert!(confirm.lines.iter().any(|line| line == "22 queued: back to the main queue"));
+    assert!(confirm.lines.iter().any(|line| line == "128 in flight: retried elsewhere, or end as broken"));
     assert!(confirm.lines.iter().any(|line| line == "usable devices left: soft0 soft1 accel1"));
     assert_eq!(press(&mut model, KeyCode::Enter), [], "Enter on Cancel cancels");
     assert!(model.dialog.is_none());
@@ -264,7 +264,7 @@ fn sessions_bound_to_the_device_are_counted() {
     keys(&mut model, "ad");
     let Some(Dialog::Confirm(confirm)) = &model.dialog else { panic!("{:?}", model.dialog) };
     assert_eq!(confirm.title, "remove accel1 ?");
-    assert!(confirm.lines.iter().any(|line| line == "1 session bound to accel1 lose their device"));
+    assert!(confirm.lines.iter().any(|line| line == "1 session bound to it: without a device"));
 }
 
 #[test]

@@ -48,10 +48,6 @@ pub fn confirm(pen: &mut Pen<'_>, screen: Rect, confirm: &Confirm, model: &Model
     let button = |focused| if focused { Role::Selected } else { Role::Text };
     let x = pen.text(inner, 1, y + 2, "[ Cancel ]", button(!confirm.on_apply));
     let x = pen.text(inner, x + 3, y + 2, &format!("[ {} ]", confirm.verb), button(confirm.on_apply));
-    dialog::hints(
-        pen,
-        Rect { x: inner.x + x, width: inner.width.saturating_sub(x), ..inner },
-        y + 2,
-        &[("Tab", "moves"), ("Enter", "presses")],
-    );
+    let rest = Rect { x: inner.x + x + 3, width: inner.width.saturating_sub(x + 3), ..inner };
+    dialog::hints(pen, rest, y + 2, &[("Tab", "moves"), ("Enter", "presses")]);
 }

@@ -11,6 +11,10 @@ use crate::lint;
 use crate::model::Model;
 use crate::theme::Role;
 
+const FIGURES_MIN: u16 = 44;
+const FIGURES_MAX: u16 = 60;
+const HISTORY_MIN: u16 = 6;
+
 /// Draws the detail of the device with this number.
 pub fn draw(pen: &mut Pen<'_>, area: Rect, id: u32, model: &Model) {
     let inner = pen.frame(area, true);
@@ -25,21 +29,29 @@ pub fn draw(pen: &mut Pen<'_>, area: Rect, id: u32, model: &Model) {
     if x + columns(hint) + 3 < area.width {
         pen.right(area, area.width - 2, 0, hint, Role::Label);
     }
-    let left = Rect { width: inner.width * 2 / 5, ..inner };
-    let right = Rect { x: inner.x + left.width, width: inner.width - left.width, ..inner };
-    let used = facts(pen, left, device, model);
+    let right_columns = (inner.width / 2).clamp(FIGURES_MIN, FIGURES_MAX).min(inner.width);
+    let left = Rect { width: inner.width - right_columns, ..inner };
+    let right = Rect { x: inner.x + left.width, width: right_columns, ..inner };
+    // Whatever it can do, some of what happened to it is shown too.
+    let upper = Rect { height: left.height.saturating_sub(HISTORY_MIN).max(left.height / 2), ..left };
+    let used = facts(pen, upper, device, model).min(upper.height);
     let used = figures(pen, right, device, model).max(used);
     let rest =
         Rect { y: inner.y + used.min(inner.height), height: inner.height.saturating_sub(used), ..inner };
     history(pen, rest, device, model);
 }
 
+/// Columns of the labels.
+const FACT_LABEL: u16 = 10;
+
 fn fact(pen: &mut Pen<'_>, area: Rect, y: u16, label: &str, text: &str, role: Role) -> u16 {
-    const LABEL: u16 = 11;
     pen.text(area, 1, y, label, Role::Label);
-    let room = area.width.saturating_sub(LABEL + 2);
-    pen.text(area, 1 + LABEL, y, &format::fit(text, room.into()), role);
-    y + 1
+    let room = area.width.saturating_sub(FACT_LABEL + 2);
+    let lines = format::wrap(text, room.into());
+    for (row, line) in lines.iter().enumerate() {
+        pen.text(area, 1 + FACT_LABEL, y + row as u16, line, role);
+    }
+    y + lines.len() as u16
 }
 
 fn facts(pen: &mut Pen<'_>, area: Rect, device: &DeviceInfo, model: &Model) -> u16 {
@@ -57,21 +69,21 @@ fn facts(pen: &mut Pen<'_>, area: Rect, device: &DeviceInfo, model: &Model) -> u
     y = fact(pen, area, y, "kind", &device.kind, Role::Text);
     y = fact(pen, area, y, "added by", &format!("uid {}", device.uid), Role::Text);
     let fault = device.fault.as_ref().map_or_else(|| "none".to_owned(), fault_text);
-    let fault_role = if device.fault.is_some() { Role::Warn } else { Role::Faint };
+    let fault_role = if device.fault.is_some() { Role::Warn } else { Role::Text };
     y = fact(pen, area, y, "fault", &fault, fault_role);
     let errors = data.device_track(device.id).map_or(0.0, |track| track.errors.per_second());
-    for finding in lint::device(device, errors) {
+    for finding in lint::load(device, errors) {
         let role = if finding.severity == Severity::Error { Role::Bad } else { Role::Warn };
         y = fact(pen, area, y, "⚠", &finding.text, role);
     }
     for (index, (name, value)) in device.parameters.iter().enumerate() {
-        let label = if index == 0 { "parameters" } else { "" };
+        let label = if index == 0 { "made with" } else { "" };
         y = fact(pen, area, y, label, &format!("{name}={value}"), Role::Text);
     }
     capabilities(pen, area, y, device)
 }
 
-/// One line per operation, its algorithms after it.
+/// Operations that can do the same algorithms are told together.
 fn capabilities(pen: &mut Pen<'_>, area: Rect, mut y: u16, device: &DeviceInfo) -> u16 {
     let mut ops: Vec<(&str, Vec<&str>)> = Vec::new();
     for capability in &device.capabilities {
@@ -81,21 +93,14 @@ fn capabilities(pen: &mut Pen<'_>, area: Rect, mut y: u16, device: &DeviceInfo) 
             None => ops.push((op, vec![&capability.algorithm])),
         }
     }
-    for (op, algorithms) in ops {
-        let mut line = String::new();
-        let mut label = op;
-        for algorithm in algorithms {
-            if !line.is_empty() && columns(&line) + columns(algorithm) + 15 > area.width {
-                y = fact(pen, area, y, label, &line, Role::Text);
-                label = "";
-                line.clear();
-            }
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(algorithm);
-        }
-        y = fact(pen, area, y, label, &line, Role::Text);
+    let mut label = "can";
+    while !ops.is_empty() {
+        let algorithms = ops[0].1.clone();
+        let names: Vec<&str> =
+            ops.iter().filter(|(_, same)| *same == algorithms).map(|(op, _)| *op).collect();
+        y = fact(pen, area, y, label, &format!("{}: {}", names.join(" "), algorithms.join(" ")), Role::Text);
+        label = "";
+        ops.retain(|(_, same)| *same != algorithms);
     }
     y
 }
@@ -176,7 +181,7 @@ fn figures(pen: &mut Pen<'_>, area: Rect, device: &DeviceInfo, model: &Model) ->
 }
 
 fn latency_column(index: usize) -> u16 {
-    18 + 7 * index as u16
+    15 + 7 * index as u16
 }
 
 fn percentiles(histogram: &Histogram) -> [String; 5] {
@@ -197,7 +202,7 @@ fn history(pen: &mut Pen<'_>, area: Rect, device: &DeviceInfo, model: &Model) {
     }
     let data = model.shown();
     if let Some(track) = data.device_track(device.id) {
-        let label = format!("op/s {:<5} ", format::span(model.window_ns()));
+        let label = format!("op/s {:<4} ", format::window(model.window_ns()));
         let now = format!(" now {}", format::count(track.finished.per_second()));
         let x = pen.text(area, 1, 0, &label, Role::Label);
         let width = area.width.saturating_sub(x + columns(&now) + 1);

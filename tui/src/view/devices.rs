@@ -89,7 +89,9 @@ impl Table {
                 .filter(|column| !left_out.contains(column))
                 .map(|column| (column, natural_width(column, name, digits)))
                 .collect();
-            let used: u16 = MARGIN + columns.iter().map(|(column, width)| width + gap(*column)).sum::<u16>();
+            let all: u16 = columns.iter().map(|(column, width)| width + gap(*column)).sum();
+            let after_last = columns.last().map_or(0, |(column, _)| gap(*column));
+            let used = MARGIN + all - after_last + 1;
             if used <= width || left_out.len() > LEFT_OUT.len() {
                 let spare = width.saturating_sub(used);
                 if let Some((_, spark)) = columns.iter_mut().find(|(column, _)| *column == Column::Spark) {
@@ -142,7 +144,7 @@ fn head(column: Column, window_ns: u64) -> String {
         Column::Errors => "ERR/s",
         Column::Share => "SHARE",
         Column::Findings => "!",
-        Column::Spark => return format::span(window_ns),
+        Column::Spark => return format::window(window_ns),
     }
     .to_owned()
 }

@@ -45,7 +45,7 @@ pub fn keys(pen: &mut Pen<'_>, area: Rect, model: &Model) {
             .iter()
             .filter(|command| applies(**command, model))
             .filter_map(|command| keymap::binding(*command))
-            .map(|binding| (binding.label, binding.footer)),
+            .map(|binding| (binding.label.split(' ').next().unwrap_or_default(), binding.footer)),
     );
     let room = area.width.saturating_sub(2);
     let mut used = 0;

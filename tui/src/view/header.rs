@@ -46,7 +46,7 @@ fn width(pieces: &[Piece]) -> u16 {
 fn pieces(model: &Model, full: bool) -> Vec<Piece> {
     let data = model.shown();
     let (health, health_role) = health(model);
-    let address_columns = if full { 26 } else { 17 };
+    let address_columns = if full { 23 } else { 17 };
     let address = if full { model.address.as_str() } else { model.address.trim_start_matches("unix:") };
     let mut pieces = vec![
         Piece { text: "acrypto".to_owned(), role: Role::Title, rank: 1, gap: 1 },

@@ -25,6 +25,8 @@ pub fn draw(pen: &mut Pen<'_>, area: Rect, model: &Model) {
     let p = |share| format::latency(recent.percentile_ns(share));
     let first = format!("p50 {}  p90 {}  p99 {}", p(0.5), p(0.9), p(0.99));
     let second = format!("p99.9 {}  max {}", p(0.999), format::latency(recent.max_ns()));
+    let room = usize::from(inner.width.saturating_sub(2));
+    let first = format::first_that_fits(&[first, format!("p50 {}  p99 {}", p(0.5), p(0.99))], room);
     let x = pen.text(inner, 1, 0, &first, Role::Text);
     if small {
         let x = pen.text(inner, 1, 1, &second, Role::Text);

@@ -60,7 +60,7 @@ fn history(pen: &mut Pen<'_>, inner: Rect, y: u16, model: &Model) {
     let window_ns = model.window_ns();
     let peak = data.runtime.depth.range(now_ns, window_ns).map_or(0.0, |(_, high)| high);
     let peak_text = format!("peak {}", peak.round() as u64);
-    let x = pen.text(inner, 1, y, &format!("{:<6}", format::span(window_ns)), Role::Label);
+    let x = pen.text(inner, 1, y, &format!("{:<6}", format::window(window_ns)), Role::Label);
     let width = inner.width.saturating_sub(x + columns(&peak_text) + 3);
     let values = data.runtime.depth.columns(now_ns, window_ns, width.into());
     pen.spark(inner, x, y, &values, peak, Role::Bar);

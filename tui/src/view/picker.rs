@@ -41,7 +41,7 @@ pub fn draw(pen: &mut Pen<'_>, screen: Rect, chosen: &str, model: &Model) {
         }
     }
     let y = inner.height.saturating_sub(4);
-    pen.text(inner, 1, y, "new ops follow it at once; queued ops stay where they are", Role::Label);
+    pen.text(inner, 1, y, "new ops follow it at once; queued ops stay put", Role::Label);
     pen.text(inner, 1, y + 1, "u reverts it afterwards", Role::Label);
     dialog::equal(pen, inner, y + 2, model);
     dialog::hints(pen, inner, y + 3, &[("Enter", "apply"), ("j k", "choose"), ("Esc", "cancel")]);

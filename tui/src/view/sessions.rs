@@ -18,7 +18,7 @@ const COLUMNS: [(&str, u16, bool); 8] = [
     ("REFS", 4, true),
     ("OP/s", 5, true),
     ("MiB/s", 5, true),
-    ("FAIL", 5, true),
+    ("FAIL", 4, true),
     ("NAME", 20, false),
 ];
 const MARGIN: u16 = 3;

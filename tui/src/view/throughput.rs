@@ -20,7 +20,7 @@ pub fn draw(pen: &mut Pen<'_>, area: Rect, model: &Model) {
     let demo = if model.is_demo() { "  DEMO, simulated" } else { "" };
     let inner_rows = area.height.saturating_sub(2);
     if inner_rows < CHART_ROWS_MIN {
-        let title = format!("op/s {}", format::span(model.window_ns()));
+        let title = format!("op/s {}", format::window(model.window_ns()));
         let inner = pen.panel(area, Panel::Throughput, focused, &title, "");
         strip(pen, inner, model);
     } else {
@@ -40,13 +40,14 @@ fn strip(pen: &mut Pen<'_>, inner: Rect, model: &Model) {
     pen.spark(inner, 1, 0, &values, high, Role::Chart);
     if range.is_some() {
         let now = format::count(data.runtime.completed.per_second());
-        let text = format!("now {now}  min {}  max {}", format::count(low), format::count(high));
-        pen.text(inner, 1, 1, &text, Role::Text);
+        let (low, high) = (format::count(low), format::count(high));
+        let texts = [format!("now {now}  min {low}  max {high}"), format!("now {now}  max {high}")];
+        pen.text(inner, 1, 1, &format::first_that_fits(&texts, width.into()), Role::Text);
     }
 }
 
 fn chart(pen: &mut Pen<'_>, inner: Rect, model: &Model) {
-    const LABELS: u16 = 6;
+    const LABELS: u16 = 7;
     let data = model.shown();
     let (now_ns, window_ns) = (model.shown_ns(), model.window_ns());
     let plot = Rect {
@@ -75,7 +76,7 @@ fn axes(pen: &mut Pen<'_>, inner: Rect, plot: Rect, top: f64, window_ns: u64) {
     for part in 1..=parts {
         let share = f64::from(part) / f64::from(parts);
         let y = ((1.0 - share) * f64::from(rows)).round() as u16;
-        pen.right(inner, edge - 1, y, &format::count(top * share), Role::Label);
+        pen.right(inner, edge - 1, y, &axis_label(top * share), Role::Label);
         pen.text(inner, edge - 1, y, "┤", Role::Label);
     }
     let mut axis: Vec<char> = vec!['─'; plot.width.into()];
@@ -85,9 +86,9 @@ fn axes(pen: &mut Pen<'_>, inner: Rect, plot: Rect, top: f64, window_ns: u64) {
             *cell = '┬';
         }
         let age_ns = window_ns / 4 * u64::from(4 - quarter);
-        let label = if quarter == 4 { "now".to_owned() } else { format!("-{}", short_span(age_ns)) };
+        let label = if quarter == 4 { "now".to_owned() } else { format!("-{}", format::window(age_ns)) };
         let width = columns(&label);
-        let start = (edge + x).saturating_sub(width / 2).min(inner.width.saturating_sub(width));
+        let start = (edge + x).saturating_sub(width / 2).min(inner.width.saturating_sub(width + 1));
         pen.text(inner, start, rows + 1, &label, Role::Label);
     }
     pen.right(inner, edge - 1, rows, "0", Role::Label);
@@ -99,9 +100,14 @@ fn quarter_column(width: u16, quarter: u16) -> u16 {
     width.saturating_sub(1) * quarter / 4
 }
 
-fn short_span(ns: u64) -> String {
-    let seconds = ns / 1_000_000_000;
-    if seconds >= 120 && seconds % 60 == 0 { format!("{}m", seconds / 60) } else { format!("{seconds}s") }
+/// A count without zeros that say nothing: `1.5M`, `1M`, `500k`.
+fn axis_label(value: f64) -> String {
+    let text = format::count(value);
+    let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
+    let suffix = &text[digits.len()..];
+    let digits =
+        if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits };
+    format!("{digits}{suffix}")
 }
 
 fn marks(pen: &mut Pen<'_>, plot: Rect, model: &Model) {
