@@ -16,9 +16,9 @@ use crate::session::SessionState;
 use crate::stats::counter::DeviceCells;
 use crate::stats::histogram::HistogramCells;
 use crate::stats::{DeviceCounters, DeviceQueue, DeviceStatus};
-use crate::submit::face::Face;
 use crate::sync::Lock;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use crate::worker::conclude::Delivery;
 
 use super::fault::{ActiveFault, FaultSpec};
 use super::{Answer, DeviceInfo, DeviceState, DirectDevice, Handle, QueuedDevice, QueuedOp, RUN_MAX_OPS};
@@ -102,7 +102,7 @@ pub(crate) struct Exec {
     pub(crate) sessions: HashMap<u64, Open>,
     /// The session used last, so that a run of one session is looked up once.
     pub(crate) last: Option<(u64, Arc<SessionState>, Handle)>,
-    pub(crate) last_face: Option<Arc<Face>>,
+    pub(crate) delivery: Delivery,
     pub(crate) uses: u64,
     pub(crate) selftest: Option<(Selftest, u32)>,
     pub(crate) answers: Vec<Answer>,
@@ -199,7 +199,7 @@ impl Device {
                 fault: None,
                 sessions: HashMap::new(),
                 last: None,
-                last_face: None,
+                delivery: Delivery::default(),
                 uses: 0,
                 selftest: None,
                 answers: Vec::new(),

@@ -165,16 +165,18 @@ impl<B: Default> Slab<B> {
         }
     }
 
+    /// Gives a chain of free slots back.
     #[inline]
-    fn push_free(&self, index: u32) {
-        let slot = self.slot(index);
+    pub(crate) fn give_back(&self, chain: FreeChain) {
+        let Some((first, last)) = chain.0 else { return };
+        let slot = self.slot(last);
         let mut head = self.free.load(Ordering::Relaxed);
         loop {
             slot.next.store(head as u32, Ordering::Relaxed);
             let tag = (head >> 32).wrapping_add(1) << 32;
             match self.free.compare_exchange_weak(
                 head,
-                tag | u64::from(index),
+                tag | u64::from(first),
                 Ordering::AcqRel,
                 Ordering::Relaxed,
             ) {
@@ -203,7 +205,7 @@ impl<B: Default> Slab<B> {
     #[inline]
     pub(crate) fn claim(&self, index: u32, from: Word, to: State) -> Option<Held<'_, B>> {
         debug_assert!(matches!(to, State::Held | State::Running));
-        if !matches!(from.state(), State::Waiting | State::Queued | State::Lent | State::Done) {
+        if !matches!(from.state(), State::Waiting | State::Queued | State::Lent) {
             return None;
         }
         let word = from.with_state(to);
@@ -212,6 +214,12 @@ impl<B: Default> Slab<B> {
             .compare_exchange(from.0, word.0, Ordering::AcqRel, Ordering::Relaxed)
             .is_ok()
             .then_some(Held { slab: self, index, word })
+    }
+
+    /// A completed slot, for the face that owns it: its ring entry or its future is the only one there is.
+    #[inline]
+    pub(crate) fn adopt(&self, index: u32, word: Word) -> Option<Held<'_, B>> {
+        (word.state() == State::Done).then_some(Held { slab: self, index, word })
     }
 
     /// Tells the slot's owner that the submitter has given up interest. False when the word changed meanwhile.
@@ -242,6 +250,11 @@ impl<B: Default> Slab<B> {
         self.fresh.load(Ordering::Acquire)
     }
 }
+
+/// Free slots, linked, on their way back to the free list: the first and the last.
+#[derive(Debug, Default)]
+#[must_use]
+pub(crate) struct FreeChain(Option<(u32, u32)>);
 
 /// Exclusive ownership of one slot. Dropping it without a word leaves the slot owned by nobody, so every path ends in
 /// `post`, `repost`, `lend`, `finish` or `free`.
@@ -353,9 +366,24 @@ impl<'a, B: Default> Held<'a, B> {
     /// Gives the slot back with whatever the body holds.
     #[inline]
     pub(crate) fn recycle(self) {
+        let (slab, mut chain) = (self.slab, FreeChain::default());
+        self.recycle_into(&mut chain);
+        slab.give_back(chain);
+    }
+
+    /// As `recycle`, many at a time.
+    #[inline]
+    pub(crate) fn recycle_into(self, chain: &mut FreeChain) {
         let word = Word::new(State::Free, 0, DeviceId(0), self.word.stamp().wrapping_add(1));
-        self.slab.slot(self.index).word.store(word.0, Ordering::Release);
-        self.slab.push_free(self.index);
+        let slot = self.slab.slot(self.index);
+        slot.word.store(word.0, Ordering::Release);
+        chain.0 = match chain.0 {
+            None => Some((self.index, self.index)),
+            Some((first, last)) => {
+                slot.next.store(first, Ordering::Relaxed);
+                Some((self.index, last))
+            }
+        };
     }
 }
 

@@ -63,44 +63,42 @@ impl Shared {
     pub(crate) fn accept(
         &self,
         session: &SessionState,
-        requests: impl Iterator<Item = Request>,
+        requests: impl ExactSizeIterator<Item = Request>,
         face: u64,
         first_position: u32,
         mut on: impl FnMut(u32, Result<u32, Box<Refused>>),
     ) {
-        let mut checked: ArrayVec<(u32, Request, Shape), RUN_MAX_OPS> = ArrayVec::new();
-        let mut refused = 0;
-        let stopping = self.is_stopping();
-        for (position, request) in (first_position..).zip(requests) {
-            let verdict = if stopping { Err(Error::ShuttingDown) } else { self.check(session, &request) };
-            match verdict {
-                Ok(shape) => checked.push((position, request, shape)),
-                Err(error) => {
-                    refused += 1;
-                    on(position, Err(Box::new(Refused { error, request })));
-                }
-            }
-        }
-        if !checked.is_empty() && !self.routing.load().serves(session.spec.algorithm) {
-            let algorithm = session.spec.algorithm;
-            for (position, request, _) in checked.drain(..) {
-                refused += 1;
-                on(position, Err(Box::new(Refused { error: Error::NoDevice { algorithm }, request })));
-            }
-        }
+        let algorithm = session.spec.algorithm;
+        let obstacle = if self.is_stopping() {
+            Some(Error::ShuttingDown)
+        } else if !self.routing.load().serves(algorithm) {
+            Some(Error::NoDevice { algorithm })
+        } else {
+            None
+        };
         let mut slots: Slots<'_> = ArrayVec::new();
-        self.slab.allocate(checked.len(), |held| slots.push(held));
+        self.slab.allocate(requests.len().min(RUN_MAX_OPS), |held| slots.push(held));
+        let (mut filled, mut refused) = (0, 0);
         let now = self.now();
-        let mut checked = checked.into_iter();
-        for (held, (position, request, shape)) in slots.iter_mut().zip(checked.by_ref()) {
-            self.fill(held, session, request, shape, face, position, now);
-            on(position, Ok(held.index()));
-        }
-        for (position, request, _) in checked {
+        for (position, request) in (first_position..).zip(requests) {
+            let verdict = match &obstacle {
+                Some(error) => Err(error.clone()),
+                None => self.check(session, &request),
+            };
+            let error = match (verdict, slots.get_mut(filled)) {
+                (Ok(shape), Some(held)) => {
+                    self.fill(held, session, request, shape, face, position, now);
+                    filled += 1;
+                    on(position, Ok(held.index()));
+                    continue;
+                }
+                (Ok(_), None) => Error::Full { limit: self.slab.limit() },
+                (Err(error), _) => error,
+            };
             refused += 1;
-            let error = Error::Full { limit: self.slab.limit() };
             on(position, Err(Box::new(Refused { error, request })));
         }
+        slots.drain(filled..).for_each(Held::recycle);
         let shard = self.shards.mine();
         if refused > 0 {
             shard.refused.add(refused);
@@ -112,7 +110,7 @@ impl Shared {
         session.live.fetch_add(count, Ordering::AcqRel);
         session.submitted.add(count);
         shard.accepted.add(count);
-        self.place(slots);
+        self.place(&mut slots);
     }
 
     #[inline]
@@ -147,24 +145,21 @@ impl Shared {
     }
 
     /// Gives accepted operations their first place: on a device, or in line.
-    fn place(&self, mut slots: Slots<'_>) {
-        // From the back, so that taking is cheap; the order among them is restored by reversing first.
-        slots.reverse();
+    fn place(&self, slots: &mut Slots<'_>) {
         let routing = self.routing.load();
-        while let Some(first) = slots.last() {
+        while let Some(first) = slots.first() {
             let shape = Shape(first.meta().shape.load(Ordering::Relaxed));
             if self.waiting.blocks(shape.priority()) {
                 break;
             }
             let Pick::Device(device, room) = routing.pick(shape, 0) else { break };
-            self.lend_first(device, room, shape, &mut slots);
+            self.lend_first(device, room, shape, slots);
             self.kick(device);
         }
         if slots.is_empty() {
             return;
         }
-        slots.reverse();
-        for held in slots {
+        for held in slots.drain(..) {
             let priority = Shape(held.meta().shape.load(Ordering::Relaxed)).priority();
             let entry = held.post(State::Waiting, 0, NO_DEVICE);
             self.wait_in_line(priority, entry);
@@ -172,20 +167,21 @@ impl Shared {
         self.dispatch();
     }
 
-    /// Lends operations like the first to a device, from the back of `slots`, as many as it has room for.
+    /// Lends operations like the first to a device, from the front of `slots`, as many as it has room for.
     fn lend_first(&self, device: &Arc<Device>, room: usize, shape: Shape, slots: &mut Slots<'_>) {
-        let mut entries: ArrayVec<u64, RUN_MAX_OPS> = ArrayVec::new();
-        while entries.len() < room.min(RUN_MAX_OPS) {
-            let Some(held) = slots.last() else { break };
+        let mut count = 0;
+        for held in slots.iter().take(room) {
             let meta = held.meta();
             let this = Shape(meta.shape.load(Ordering::Relaxed));
             if !this.runs_with(shape) {
                 break;
             }
             meta.shape.store(this.dispatched().0, Ordering::Relaxed);
-            if let Some(held) = slots.pop() {
-                entries.push(held.post(State::Queued, 1, device.id));
-            }
+            count += 1;
+        }
+        let mut entries: ArrayVec<u64, RUN_MAX_OPS> = ArrayVec::new();
+        for held in slots.drain(..count) {
+            entries.push(held.post(State::Queued, 1, device.id));
         }
         device.cells.taken_first.add(entries.len() as u64);
         let pushed = device.ring.push(&entries);
@@ -241,7 +237,7 @@ impl Shared {
                     }
                 }
                 State::Done if drops_result => {
-                    if let Some(held) = self.slab.claim(index, word, State::Held) {
+                    if let Some(held) = self.slab.adopt(index, word) {
                         held.free();
                         self.room.notify();
                     }

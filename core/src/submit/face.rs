@@ -8,8 +8,7 @@ use atomic_waker::AtomicWaker;
 use super::Body;
 use crate::op::Completion;
 use crate::queue::ring::Ring;
-use crate::queue::slab::Slab;
-use crate::queue::word::State;
+use crate::queue::slab::{FreeChain, Slab};
 use crate::sync::Lock;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -58,10 +57,10 @@ impl CompletionQueue {
         Self { ring: Ring::new(capacity_ops), consumer: Lock::new(()), waker: AtomicWaker::new() }
     }
 
-    /// Adds a completed operation. There is room: the owner submits no more than the capacity.
-    pub(crate) fn push(&self, entry: u64) {
-        let pushed = self.ring.push(&[entry]);
-        debug_assert_eq!(pushed, 1);
+    /// Adds completed operations. There is room: the owner submits no more than the capacity.
+    pub(crate) fn push(&self, entries: &[u64]) {
+        let pushed = self.ring.push(entries);
+        debug_assert_eq!(pushed, entries.len());
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -71,17 +70,19 @@ impl CompletionQueue {
     /// Takes up to `max` results, each with its place in its batch, and frees their slots.
     pub(crate) fn take(&self, slab: &Slab<Body>, max: usize, mut give: impl FnMut(u32, Completion)) -> usize {
         let _consumer = self.consumer.lock();
+        let mut free = FreeChain::default();
         let mut taken = 0;
         while taken < max {
             let Some(entry) = self.ring.pop() else { break };
-            let Some((index, word)) = slab.current(entry) else { continue };
-            let Some(mut held) = slab.claim(index, word, State::Held) else { continue };
+            let adopted = slab.current(entry).and_then(|(index, word)| slab.adopt(index, word));
+            let Some(mut held) = adopted else { continue };
             let position = held.body().position;
             let completion = held.body().take();
-            held.recycle();
+            held.recycle_into(&mut free);
             give(position, completion);
             taken += 1;
         }
+        slab.give_back(free);
         taken
     }
 }

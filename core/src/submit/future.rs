@@ -98,11 +98,7 @@ impl Shared {
 
     /// The result of a future's operation, if it is there.
     pub(crate) fn take_done(&self, index: u32) -> Option<Completion> {
-        let word = self.slab.word(index);
-        if word.state() != State::Done {
-            return None;
-        }
-        let mut held = self.slab.claim(index, word, State::Held)?;
+        let mut held = self.slab.adopt(index, self.slab.word(index))?;
         let completion = held.body().take();
         held.recycle();
         self.room.notify();

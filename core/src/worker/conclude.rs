@@ -3,6 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use arrayvec::ArrayVec;
+
+use crate::device::RUN_MAX_OPS;
 use crate::error::OpError;
 use crate::queue::slab::Held;
 use crate::runtime::Shared;
@@ -10,6 +13,13 @@ use crate::session::SessionState;
 use crate::submit::face::{FUTURE, Face, Way};
 use crate::submit::{Body, Shape};
 use crate::sync::atomic::Ordering;
+
+/// Completed operations on their way to one completion queue.
+#[derive(Debug, Default)]
+pub(crate) struct Delivery {
+    face: Option<Arc<Face>>,
+    entries: ArrayVec<u64, RUN_MAX_OPS>,
+}
 
 impl Shared {
     /// Ends an operation that no device finished.
@@ -43,8 +53,9 @@ impl Shared {
             session.completed.add(1);
             self.release_session(&session, 1);
         }
-        let mut face = None;
-        self.deliver(held, &mut face);
+        let mut delivery = Delivery::default();
+        self.deliver(held, &mut delivery);
+        self.flush(&mut delivery);
     }
 
     /// Ends an operation whose submitter has given up interest.
@@ -52,41 +63,34 @@ impl Shared {
         self.give_up(held, OpError::Cancelled);
     }
 
-    /// Hands a finished body to its face. `memo` remembers the face between calls.
-    pub(crate) fn deliver(&self, mut held: Held<'_, Body>, memo: &mut Option<Arc<Face>>) {
+    /// Hands a finished body to its face, or notes it for a completion queue until [`Shared::flush`].
+    pub(crate) fn deliver(&self, mut held: Held<'_, Body>, delivery: &mut Delivery) {
         let id = held.body().face;
         if id == FUTURE {
             let meta = held.meta();
             match held.finish() {
                 Ok(()) => meta.waker.wake(),
-                Err(held) => {
-                    held.free();
-                    self.room.notify();
-                }
+                Err(held) => self.drop_result(held),
             }
             return;
         }
-        if memo.as_ref().is_none_or(|face| face.id != id) {
-            *memo = self.faces.find(id);
+        if delivery.face.as_ref().is_none_or(|face| face.id != id) {
+            self.flush(delivery);
+            delivery.face = self.faces.find(id);
         }
-        let Some(face) = memo.as_ref() else {
-            held.free();
-            return self.room.notify();
-        };
+        let Some(face) = &delivery.face else { return self.drop_result(held) };
         match &face.way {
-            Way::Queue(queue) => {
+            Way::Queue(_) => {
                 let entry = held.entry();
                 match held.finish() {
-                    Ok(()) => queue.push(entry),
+                    Ok(()) => delivery.entries.push(entry),
                     Err(held) => {
-                        held.free();
-                        self.room.notify();
+                        self.drop_result(held);
+                        self.faces.release(face, 1);
                     }
                 }
-                queue.waker.wake();
-                if face.closed.load(Ordering::SeqCst) {
-                    queue.take(&self.slab, usize::MAX, |_, _| {});
-                    self.room.notify();
+                if delivery.entries.is_full() {
+                    self.flush(delivery);
                 }
             }
             Way::Callback(call) => {
@@ -95,9 +99,29 @@ impl Shared {
                 self.room.notify();
                 // A panic in the caller's function is the caller's; the device and the queue go on.
                 let _ = catch_unwind(AssertUnwindSafe(|| call(completion)));
+                self.faces.release(face, 1);
             }
         }
-        self.faces.release(face, 1);
+    }
+
+    /// Hands what was noted to its completion queue. Every delivery ends with it.
+    pub(crate) fn flush(&self, delivery: &mut Delivery) {
+        let (Some(face), false) = (&delivery.face, delivery.entries.is_empty()) else { return };
+        if let Way::Queue(queue) = &face.way {
+            queue.push(&delivery.entries);
+            queue.waker.wake();
+            if face.closed.load(Ordering::SeqCst) {
+                queue.take(&self.slab, usize::MAX, |_, _| {});
+                self.room.notify();
+            }
+        }
+        self.faces.release(face, delivery.entries.len() as u64);
+        delivery.entries.clear();
+    }
+
+    fn drop_result(&self, held: Held<'_, Body>) {
+        held.free();
+        self.room.notify();
     }
 
     /// Takes `count` off the session's operations (or its last handle); the last one of a closed session ends it.

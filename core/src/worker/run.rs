@@ -39,13 +39,14 @@ impl Shared {
             let session = held.meta().session.load(Ordering::Relaxed);
             handles.push(self.handle(device, exec, session));
         }
-        let results = execute(exec, &mut slots, &handles);
+        let mut results: Results = ArrayVec::new();
+        execute(exec, &mut slots, &handles, &mut results);
         let finished = self.now();
         device.cells.finished.add(slots.len() as u64);
         let cost = finished.since(started) / slots.len() as u64;
         let smoothed = device.op_cost_ns.load(Ordering::Relaxed);
         device.op_cost_ns.store((smoothed * 7 + cost) / 8, Ordering::Relaxed);
-        self.conclude_run(device, exec, slots, &results, started, finished);
+        self.conclude_run(device, exec, &mut slots, &results, started, finished);
         true
     }
 
@@ -107,8 +108,8 @@ impl Shared {
         &self,
         device: &Arc<Device>,
         exec: &mut Exec,
-        mut slots: Slots<'_>,
-        results: &Results,
+        slots: &mut Slots<'_>,
+        results: &[Result<(), DeviceError>],
         started: Nanos,
         finished: Nanos,
     ) {
@@ -160,16 +161,17 @@ impl Shared {
         group.settle(self, exec);
         let mut reason = "";
         let mut again: Slots<'_> = ArrayVec::new();
-        for (mut held, result) in slots.into_iter().zip(results) {
+        for (mut held, result) in slots.drain(..).zip(results) {
             if let Err(DeviceError::Failed { reason: this, .. }) = result {
                 reason = this;
             }
             if wants_another_device(held.body(), *result) {
                 again.push(held);
             } else {
-                self.deliver(held, &mut exec.last_face);
+                self.deliver(held, &mut exec.delivery);
             }
         }
+        self.flush(&mut exec.delivery);
         if tally.errors > 0 {
             self.device_failed(device, tally.errors, reason);
         }
@@ -300,9 +302,16 @@ pub(crate) fn wants_another_device(body: &Body, result: Result<(), DeviceError>)
 }
 
 /// Carries the run out; an operation whose session could not be opened, or that a fault hits, is left out.
-fn execute(exec: &mut Exec, slots: &mut Slots<'_>, handles: &[Result<Handle, DeviceError>]) -> Results {
-    let sessions: ArrayVec<u64, RUN_MAX_OPS> =
-        slots.iter().map(|held| held.meta().session.load(Ordering::Relaxed)).collect();
+fn execute(
+    exec: &mut Exec,
+    slots: &mut Slots<'_>,
+    handles: &[Result<Handle, DeviceError>],
+    results: &mut Results,
+) {
+    let sessions: ArrayVec<u64, RUN_MAX_OPS> = match exec.fault {
+        Some(_) => slots.iter().map(|held| held.meta().session.load(Ordering::Relaxed)).collect(),
+        None => ArrayVec::new(),
+    };
     let mut ops: ArrayVec<DirectOp<'_>, RUN_MAX_OPS> = ArrayVec::new();
     let mut all_go = exec.fault.is_none();
     for (held, handle) in slots.iter_mut().zip(handles) {
@@ -329,7 +338,7 @@ fn execute(exec: &mut Exec, slots: &mut Slots<'_>, handles: &[Result<Handle, Dev
             }
         }
     }
-    let Engine::Direct(engine) = &exec.engine else { return failed(&ops) };
+    let Engine::Direct(engine) = &exec.engine else { return };
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         if all_go {
             engine.execute(&mut ops);
@@ -339,18 +348,8 @@ fn execute(exec: &mut Exec, slots: &mut Slots<'_>, handles: &[Result<Handle, Dev
             }
         }
     }));
-    if outcome.is_err() { failed(&ops) } else { answers(&ops) }
-}
-
-fn answers(ops: &[DirectOp<'_>]) -> Results {
-    let no_answer =
-        DeviceError::Failed { reason: "no answer", progress: Progress::MaybeExecuted, source_intact: false };
-    ops.iter().map(|op| op.result.unwrap_or(Err(no_answer))).collect()
-}
-
-/// After a panic nothing is known of an operation that has no answer, except that one left alone is whole.
-fn failed(ops: &[DirectOp<'_>]) -> Results {
-    let panicked =
-        DeviceError::Failed { reason: "panicked", progress: Progress::MaybeExecuted, source_intact: false };
-    ops.iter().map(|op| op.result.unwrap_or(Err(panicked))).collect()
+    // After a panic nothing is known of an operation that has no answer.
+    let reason = if outcome.is_err() { "panicked" } else { "no answer" };
+    let none = DeviceError::Failed { reason, progress: Progress::MaybeExecuted, source_intact: false };
+    results.extend(ops.iter().map(|op| op.result.unwrap_or(Err(none))));
 }

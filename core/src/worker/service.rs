@@ -46,8 +46,7 @@ impl Shared {
         if exec.selftest.is_some() {
             worked |= self.poll_selftest(device, exec);
         }
-        let now = self.now();
-        if exec.fault.as_ref().is_some_and(|fault| fault.is_over(now)) {
+        if exec.fault.as_ref().is_some_and(|fault| fault.is_over(self.now())) {
             exec.fault = None;
             self.fault_ended(device);
         }
@@ -167,7 +166,7 @@ impl Shared {
         let first_starts = mark_started(&slots);
         device.cells.started.add(slots.len() as u64);
         device.cells.started_first.add(first_starts);
-        for mut held in slots {
+        for mut held in slots.drain(..) {
             let session = held.meta().session.load(Ordering::Relaxed);
             let shape = Shape(held.meta().shape.load(Ordering::Relaxed));
             let refusal =
@@ -302,7 +301,8 @@ impl Shared {
         if is_over {
             let id = meta.session.load(Ordering::Relaxed);
             SessionGroup { id, ops: 1, bytes: shape.bytes() as u64, failed }.settle(self, exec);
-            self.deliver(held, &mut exec.last_face);
+            self.deliver(held, &mut exec.delivery);
+            self.flush(&mut exec.delivery);
         } else {
             self.requeue(held);
         }
