@@ -130,7 +130,7 @@ pub fn split(datagram: &[u8]) -> (Vec<Frame>, Result<(), FrameError>) {
             return (frames, Err(FrameError::Short { got: rest.len() }));
         };
         let len = header.len as usize;
-        if len < HEADER_BYTES || len > rest.len() || len % 4 != 0 {
+        if len < HEADER_BYTES || len > rest.len() || !len.is_multiple_of(4) {
             return (frames, Err(FrameError::Length { header, left: rest.len() }));
         }
         frames.push(Frame { header, start, end: start + len });

@@ -6,7 +6,7 @@ pub mod command;
 pub mod control;
 
 pub use attribute::{Attribute, AttributeSet, Shape};
-pub use command::{Command, CommandSpec, Form};
+pub use command::{COMMANDS, Command, CommandSpec, Form};
 
 /// Family name.
 pub const NAME: &str = "acrypto";

@@ -134,9 +134,9 @@ mod tests {
         assert_eq!(shares.connection(1000, false).unwrap_err(), 2);
         let _third = shares.connection(1001, false).unwrap();
         assert_eq!(shares.connection(1002, false).unwrap_err(), 3);
-        let _fourth = shares.connection(0, true).unwrap();
+        let fourth = shares.connection(0, true).unwrap();
         assert_eq!(shares.connection(0, true).unwrap_err(), 4);
-        drop(first);
+        drop((first, fourth));
         assert!(shares.connection(1000, false).is_ok());
     }
 }

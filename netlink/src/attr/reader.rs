@@ -1,220 +1,15 @@
-//! Attributes: written and read with their types, by neli's `Nlattr` behind the guard.
-//!
-//! Secrets never pass through neli, whose buffers cannot be wiped: they are written in place, and taken out of the
-//! datagram (leaving zeros) before neli reads it.
+//! Reading attributes.
 
 use std::io::Cursor;
 
-use neli::genl::{AttrTypeBuilder, Nlattr, NlattrBuilder};
+use neli::genl::Nlattr;
 use neli::types::{Buffer, GenlBuffer};
-use neli::{FromBytes, FromBytesWithInput, Size, ToBytes};
+use neli::{FromBytes, FromBytesWithInput};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::error::Error;
+use super::{EINVAL, Fault};
 use crate::family::{Attribute, AttributeSet, Shape};
-use crate::frame::{self, GENERIC_HEADER_BYTES, HEADER_BYTES};
-
-/// Longest payload of an attribute: `nla_len` has 16 bits, counts the 4 of the header, and is padded to 4.
-pub const PAYLOAD_MAX_BYTES: usize = 65_531;
-
-const EINVAL: i32 = 22;
-
-/// What is wrong with the attributes of a message.
-#[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct Fault {
-    /// Positive errno.
-    pub errno: i32,
-    /// In words.
-    pub message: String,
-    /// Offset of the attribute at fault, in bytes from the start of the message.
-    pub offset: Option<usize>,
-    /// Number of the attribute that is missing.
-    pub missing: Option<u16>,
-}
-
-impl Fault {
-    /// A fault of no attribute in particular.
-    pub fn new(errno: i32, message: impl Into<String>) -> Self {
-        Self { errno, message: message.into(), ..Self::default() }
-    }
-
-    fn at(offset: usize, message: impl Into<String>) -> Self {
-        Self { offset: Some(offset), ..Self::new(EINVAL, message) }
-    }
-}
-
-impl From<Fault> for Error {
-    fn from(fault: Fault) -> Self {
-        Error::Malformed(fault.message)
-    }
-}
-
-/// Builds a message: room for both headers, then attributes.
-#[derive(Debug)]
-pub struct Writer {
-    bytes: Zeroizing<Vec<u8>>,
-    error: Option<Error>,
-}
-
-impl Default for Writer {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Writer {
-    /// An empty message.
-    pub fn new() -> Self {
-        let mut bytes = Vec::with_capacity(256);
-        bytes.resize(HEADER_BYTES + GENERIC_HEADER_BYTES, 0);
-        Self { bytes: Zeroizing::new(bytes), error: None }
-    }
-
-    /// Length so far, in bytes.
-    pub fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Whether there is no attribute yet.
-    pub fn is_empty(&self) -> bool {
-        self.bytes.len() == HEADER_BYTES + GENERIC_HEADER_BYTES
-    }
-
-    /// Adds 16 bits.
-    pub fn u16(&mut self, number: u16, value: u16) -> &mut Self {
-        self.put(number, false, value)
-    }
-
-    /// Adds 32 bits.
-    pub fn u32(&mut self, number: u16, value: u32) -> &mut Self {
-        self.put(number, false, value)
-    }
-
-    /// Adds 64 bits.
-    pub fn u64(&mut self, number: u16, value: u64) -> &mut Self {
-        self.put(number, false, value)
-    }
-
-    /// Adds 64 bits if there is a value.
-    pub fn u64_if(&mut self, number: u16, value: Option<u64>) -> &mut Self {
-        match value {
-            Some(value) => self.u64(number, value),
-            None => self,
-        }
-    }
-
-    /// Adds a flag if `value` is true.
-    pub fn flag(&mut self, number: u16, value: bool) -> &mut Self {
-        if value { self.put(number, false, ()) } else { self }
-    }
-
-    /// Adds a string; it must hold no NUL.
-    pub fn string(&mut self, number: u16, value: &str) -> &mut Self {
-        if value.contains('\0') {
-            self.error
-                .get_or_insert_with(|| Error::Malformed(format!("'{}' holds a NUL", value.escape_debug())));
-            return self;
-        }
-        self.put(number, false, value)
-    }
-
-    /// Adds a string unless it is empty.
-    pub fn string_if(&mut self, number: u16, value: &str) -> &mut Self {
-        if value.is_empty() { self } else { self.string(number, value) }
-    }
-
-    /// Adds bytes.
-    pub fn bytes(&mut self, number: u16, value: &[u8]) -> &mut Self {
-        self.put(number, false, value)
-    }
-
-    /// Adds an array.
-    pub fn u64s(&mut self, number: u16, values: &[u64]) -> &mut Self {
-        self.put(number, false, values.to_vec())
-    }
-
-    /// Adds attributes of another set.
-    pub fn nest(&mut self, number: u16, fill: impl FnOnce(&mut Writer)) -> &mut Self {
-        let mut inner = Writer { bytes: Zeroizing::new(Vec::with_capacity(256)), error: None };
-        fill(&mut inner);
-        if let Some(error) = inner.error {
-            self.error.get_or_insert(error);
-        }
-        self.put(number, true, inner.bytes.as_slice())
-    }
-
-    /// Adds secret bytes without leaving a copy anywhere but in the message.
-    pub fn secret(&mut self, number: u16, value: &[u8]) -> &mut Self {
-        if self.too_large(number, value.len()) {
-            return self;
-        }
-        let padded = value.len().next_multiple_of(4);
-        if self.bytes.capacity() - self.bytes.len() < padded + 4 {
-            let mut roomy = Zeroizing::new(Vec::with_capacity(self.bytes.len() + padded + 256));
-            roomy.extend_from_slice(&self.bytes);
-            self.bytes = roomy;
-        }
-        // Checked above: the length fits.
-        let len = (value.len() + 4) as u16;
-        self.bytes.extend_from_slice(&len.to_ne_bytes());
-        self.bytes.extend_from_slice(&number.to_ne_bytes());
-        self.bytes.extend_from_slice(value);
-        let aligned = self.bytes.len().next_multiple_of(4);
-        self.bytes.resize(aligned, 0);
-        self
-    }
-
-    /// The message, its headers still zero.
-    ///
-    /// # Errors
-    /// The first attribute that did not fit.
-    pub fn finish(self) -> Result<Zeroizing<Vec<u8>>, Error> {
-        match self.error {
-            Some(error) => Err(error),
-            None => Ok(self.bytes),
-        }
-    }
-
-    fn put<P: Size + ToBytes>(&mut self, number: u16, nested: bool, payload: P) -> &mut Self {
-        if !self.too_large(number, payload.unpadded_size())
-            && let Err(message) = self.append(number, nested, payload)
-        {
-            self.error.get_or_insert(Error::Malformed(message));
-        }
-        self
-    }
-
-    fn append<P: Size + ToBytes>(&mut self, number: u16, nested: bool, payload: P) -> Result<(), String> {
-        let kind = AttrTypeBuilder::default()
-            .nla_type(number)
-            .nla_nested(nested)
-            .build()
-            .map_err(|error| error.to_string())?;
-        let attribute = NlattrBuilder::default()
-            .nla_type(kind)
-            .nla_payload(payload)
-            .build()
-            .map_err(|error| error.to_string())?;
-        let mut cursor = Cursor::new(std::mem::take(&mut *self.bytes));
-        cursor.set_position(cursor.get_ref().len() as u64);
-        let written = attribute.to_bytes(&mut cursor).map_err(|error| error.to_string());
-        *self.bytes = cursor.into_inner();
-        written
-    }
-
-    fn too_large(&mut self, number: u16, len: usize) -> bool {
-        let large = len > PAYLOAD_MAX_BYTES;
-        if large {
-            self.error.get_or_insert_with(|| Error::TooLarge {
-                name: format!("attribute {number}"),
-                got: len,
-                limit: PAYLOAD_MAX_BYTES,
-            });
-        }
-        large
-    }
-}
+use crate::frame;
 
 /// Attributes that may stand in a message.
 #[derive(Clone, Copy, Debug)]
@@ -506,7 +301,7 @@ fn check(attribute: &Attribute, payload: &[u8]) -> Result<(), String> {
         Shape::U32 => exactly(4),
         Shape::U64 => exactly(8),
         Shape::Binary(limit) | Shape::Secret(limit) => at_most(limit),
-        Shape::U64Array(limit) if payload.len() % 8 == 0 => at_most(limit * 8),
+        Shape::U64Array(limit) if payload.len().is_multiple_of(8) => at_most(limit * 8),
         Shape::U64Array(_) => Err(format!("'{name}' is no array of 64-bit numbers")),
         Shape::Nest(_) => Ok(()),
         Shape::String(limit) => match payload.split_last() {
@@ -516,6 +311,3 @@ fn check(attribute: &Attribute, payload: &[u8]) -> Result<(), String> {
         },
     }
 }
-
-#[cfg(test)]
-mod tests;
