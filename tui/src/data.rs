@@ -160,7 +160,8 @@ impl Data {
         self.devices.values().map(|track| track.finished.per_second()).sum()
     }
 
-    /// Depth of the fullest usable device over the mean depth of all usable ones; `None` when they are empty.
+    /// Depth of the fullest usable device over the mean depth of all usable ones; `None` when they hold so little that
+    /// it would say nothing.
     pub fn imbalance(&self) -> Option<f64> {
         let depths: Vec<u64> = self
             .devices()
@@ -170,7 +171,7 @@ impl Data {
             .collect();
         let sum: u64 = depths.iter().sum();
         let fullest = depths.iter().max()?;
-        (sum > 0).then(|| *fullest as f64 * depths.len() as f64 / sum as f64)
+        (sum >= 2 * depths.len() as u64).then(|| *fullest as f64 * depths.len() as f64 / sum as f64)
     }
 
     /// Share of the operations of the last few seconds that failed.

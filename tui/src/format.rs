@@ -182,6 +182,19 @@ pub fn fit(text: &str, width: usize) -> String {
     kept
 }
 
+/// `text` cut to `width` columns between words, the cut shown by `…`.
+pub fn fit_words(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let cut = fit(text, width);
+    // A cut that would lose half of the line is made within the word instead.
+    match cut.rfind(' ') {
+        Some(end) if end * 2 > cut.len() => format!("{}…", cut[..end].trim_end()),
+        _ => cut,
+    }
+}
+
 /// `text` cut in its middle to `width` columns, so that both ends stay readable: `unix:/run/…sock`.
 pub fn fit_middle(text: &str, width: usize) -> String {
     const TAIL_CHARS: usize = 4;
@@ -276,6 +289,9 @@ mod tests {
         assert_eq!(first_that_fits(&["p50 1 p99 2".to_owned(), "p50 1".to_owned()], 7), "p50 1");
         assert_eq!(fit("accelerator", 6), "accel…");
         assert_eq!(fit("abc", 3), "abc");
+        assert_eq!(fit_words("8 errors in 10s (budget 8)", 20), "8 errors in 10s…");
+        assert_eq!(fit_words("8 errors", 8), "8 errors");
+        assert_eq!(fit_words("a accelerator", 8), "a accel…");
         assert_eq!(fit("abc", 0), "");
         assert_eq!(fit("日本語", 4), "日…");
         assert_eq!(fit_middle("unix:/run/user/1000/acrypto/control.sock", 20), "unix:/run/user/…sock");

@@ -52,5 +52,5 @@ pub fn draw_line(pen: &mut Pen<'_>, area: Rect, y: u16, line: &Line) {
     let x = pen.text(area, 1, y, &format::time_of_day(line.wall_ns), Role::Label);
     pen.text(area, x + 1, y, line.severity_word(), role);
     let room = area.width.saturating_sub(x + 7);
-    pen.text(area, x + 6, y, &format::fit(&line.text(), room.into()), Role::Text);
+    pen.text(area, x + 6, y, &format::fit_words(&line.text(), room.into()), Role::Text);
 }

@@ -57,42 +57,73 @@ fn lower_ns(octave: usize) -> u64 {
     if octave == 0 { 0 } else { 1_000 << (octave - 1) }
 }
 
-/// The run of `rows` octaves that holds the most, as a range of indices, no longer than it needs to be.
-fn window(counts: &[u64; OCTAVES], rows: usize) -> std::ops::Range<usize> {
-    let first = counts.iter().position(|count| *count > 0).unwrap_or(0);
-    let last = counts.iter().rposition(|count| *count > 0).unwrap_or(0);
-    let rows = rows.clamp(1, last - first + 1);
-    let start = (first..=last + 1 - rows)
-        .max_by_key(|start| (counts[*start..start + rows].iter().sum::<u64>(), OCTAVES - start))
-        .unwrap_or(first);
-    start..start + rows
+/// Octaves grouped into bars.
+struct Bars {
+    /// First octave of the first bar.
+    start: usize,
+    /// Octaves in a bar.
+    step: usize,
+    /// Counts; the first and the last bar hold what lies beyond as well.
+    counts: Vec<u64>,
+    /// Whether something lies below the first bar.
+    below: bool,
+    /// Whether something lies above the last.
+    above: bool,
+}
+
+/// Groups octaves into at most `rows` bars. A thousandth at each end does not get bars of its own.
+fn group(octaves: &[u64; OCTAVES], rows: usize) -> Bars {
+    let sum: u64 = octaves.iter().sum();
+    let rare = sum / 1_000;
+    let mut seen = 0;
+    let first = octaves.iter().position(|count| {
+        seen += count;
+        seen > rare
+    });
+    let first = first.unwrap_or(0);
+    seen = 0;
+    let last = octaves.iter().rposition(|count| {
+        seen += count;
+        seen > rare
+    });
+    let last = last.unwrap_or(first);
+    let octave_count = last.saturating_sub(first) + 1;
+    let step = octave_count.div_ceil(rows.max(1));
+    let mut counts = vec![0; octave_count.div_ceil(step)];
+    let bars = counts.len();
+    for (octave, count) in octaves.iter().enumerate() {
+        counts[(octave.saturating_sub(first) / step).min(bars - 1)] += count;
+    }
+    let end = first + step * bars;
+    Bars {
+        start: first,
+        step,
+        counts,
+        below: octaves[..first].iter().any(|count| *count > 0),
+        above: octaves[end.min(OCTAVES)..].iter().any(|count| *count > 0),
+    }
 }
 
 fn bars(pen: &mut Pen<'_>, area: Rect, histogram: &Histogram) {
     const LABEL: u16 = 8;
-    let counts = octaves(histogram);
-    let range = window(&counts, area.height.into());
+    if area.height == 0 {
+        return;
+    }
+    let bars = group(&octaves(histogram), area.height.into());
     let sum = histogram.count().max(1);
-    let below: u64 = counts[..range.start].iter().sum();
-    let above: u64 = counts[range.end..].iter().sum();
-    let rows: Vec<(String, u64)> = range
-        .clone()
-        .map(|octave| {
-            let bound = format::latency(lower_ns(octave));
-            if octave == range.start && below > 0 || octave == 0 {
-                (format!("<{}", format::latency(lower_ns(octave + 1))), counts[octave] + below)
-            } else if octave + 1 == range.end && above > 0 {
-                (format!("≥{bound}"), counts[octave] + above)
-            } else {
-                (bound, counts[octave])
-            }
-        })
-        .collect();
-    let most = rows.iter().map(|(_, count)| *count).max().unwrap_or(1).max(1);
+    let most = bars.counts.iter().copied().max().unwrap_or(1).max(1);
     let room = area.width.saturating_sub(LABEL + 9);
-    for (y, (label, count)) in rows.iter().enumerate() {
-        let y = y as u16;
-        pen.right(area, LABEL, y, label, Role::Label);
+    for (row, count) in bars.counts.iter().enumerate() {
+        let y = row as u16;
+        let octave = bars.start + row * bars.step;
+        let label = if row == 0 && (bars.below || octave == 0) {
+            format!("<{}", bound(octave + bars.step))
+        } else if row + 1 == bars.counts.len() && bars.above {
+            format!("≥{}", bound(octave))
+        } else {
+            bound(octave)
+        };
+        pen.right(area, LABEL, y, &label, Role::Label);
         let cells = (*count as f64 / most as f64 * f64::from(room)).ceil() as usize;
         let x = pen.text(area, LABEL + 1, y, "▕", Role::Label);
         let x = pen.text(area, x, y, &"█".repeat(cells), Role::Bar);
@@ -102,12 +133,17 @@ fn bars(pen: &mut Pen<'_>, area: Rect, histogram: &Histogram) {
     }
 }
 
+/// Lower bound of an octave: `4µs`, `1ms`.
+fn bound(octave: usize) -> String {
+    format::latency(lower_ns(octave)).replace(".0", "")
+}
+
 fn sparks(pen: &mut Pen<'_>, inner: Rect, x: u16, histogram: &Histogram) {
     let counts = octaves(histogram);
     let room = inner.width.saturating_sub(x + 1);
-    let range = window(&counts, room.into());
-    let most = counts.iter().copied().max().unwrap_or(1) as f64;
-    let values: Vec<Option<f64>> = counts[range].iter().map(|count| Some(*count as f64)).collect();
+    let bars = group(&counts, usize::from(room).min(12));
+    let most = bars.counts.iter().copied().max().unwrap_or(1) as f64;
+    let values: Vec<Option<f64>> = bars.counts.iter().map(|count| Some(*count as f64)).collect();
     if room >= 3 {
         pen.spark(inner, x, 1, &values, most, Role::Bar);
     }
@@ -126,14 +162,18 @@ mod tests {
     }
 
     #[test]
-    fn the_window_shows_where_most_operations_are() {
+    fn bars_cover_every_octave_that_counts() {
         let mut counts = [0; OCTAVES];
         counts[3] = 1;
-        counts[5] = 40;
-        counts[6] = 50;
-        counts[12] = 2;
-        assert_eq!(window(&counts, 2), 5..7);
-        assert_eq!(window(&counts, 32), 3..13);
-        assert_eq!(window(&[0; OCTAVES], 5), 0..1);
+        counts[5] = 4_000;
+        counts[6] = 5_000;
+        counts[12] = 200;
+        let all = group(&counts, 10);
+        assert_eq!((all.start, all.step, all.counts.len()), (5, 1, 8));
+        assert_eq!((all.counts[0], all.below, all.above), (4_001, true, false));
+        let few = group(&counts, 4);
+        assert_eq!((few.step, few.counts), (2, vec![9_001, 0, 0, 200]));
+        let none = group(&[0; OCTAVES], 5);
+        assert_eq!(none.counts.iter().sum::<u64>(), 0);
     }
 }

@@ -119,15 +119,23 @@ fn marks(pen: &mut Pen<'_>, plot: Rect, model: &Model) {
         .take_while(|marker| marker.wall_ns.saturating_add(window_ns) > wall_ns)
         .take(MARKERS_MAX)
         .collect();
-    for (index, marker) in recent.iter().enumerate() {
-        let age_ns = wall_ns.saturating_sub(marker.wall_ns);
-        let from_right = (age_ns as f64 / window_ns as f64 * f64::from(plot.width)) as u16;
-        let x = plot.width.saturating_sub(1).saturating_sub(from_right);
-        // The newest is lowest, so that labels do not cover each other.
-        let y = plot.height.saturating_sub(1 + index as u16);
-        for row in y..plot.height {
-            pen.text(plot, x, row, "┆", Role::Label);
+    let places: Vec<(u16, u16, &Marker)> = recent
+        .iter()
+        .enumerate()
+        .map(|(index, marker)| {
+            let age_ns = wall_ns.saturating_sub(marker.wall_ns);
+            let from_right = (age_ns as f64 / window_ns as f64 * f64::from(plot.width)) as u16;
+            let x = plot.width.saturating_sub(1).saturating_sub(from_right);
+            // The newest is lowest, so that labels do not cover each other.
+            (x, plot.height.saturating_sub(1 + index as u16), marker)
+        })
+        .collect();
+    for (x, y, _) in &places {
+        for row in *y..plot.height {
+            pen.text(plot, *x, row, "┆", Role::Label);
         }
+    }
+    for (x, y, marker) in places {
         let (sign, role) = if marker.alarm { ("▼", Role::Bad) } else { ("┆", Role::Head) };
         pen.text(plot, x, y, sign, role);
         let width = columns(&marker.text);
