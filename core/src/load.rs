@@ -70,6 +70,12 @@ impl LoadSpec {
         Ok(Key::new(bytes))
     }
 
+    /// Time between two submissions, in nanoseconds: short enough that half of the clients keep up the rate.
+    fn beat_ns(&self) -> u64 {
+        let half = self.rate_ops_per_s.map_or(f64::MAX, |rate| self.clients as f64 / rate / 2.0 * 1e9);
+        (half as u64).clamp(BEAT_MIN_NS, BEAT_MAX_NS)
+    }
+
     fn request(&self, data: Vec<u8>, number: u64) -> Request {
         let algorithm = self.algorithm;
         let kind = algorithm.ops().first().copied().unwrap_or(OpKind::Encrypt);
@@ -250,8 +256,10 @@ fn load_event(shared: &Shared, load: &Load, from: &str, to: &str, uid: u32) {
     });
 }
 
-/// Paces with a rate are kept by looking this often, in nanoseconds.
-const PACE_NS: u64 = 1_000_000;
+/// A load with a rate submits at least this often, in nanoseconds: what is due by then, at once.
+const BEAT_MAX_NS: u64 = 10_000_000;
+/// And at most this often.
+const BEAT_MIN_NS: u64 = 200_000;
 /// Longest wait for a completion before the stop flag is looked at again, in nanoseconds.
 const WAIT_NS: u64 = 20_000_000;
 
@@ -282,18 +290,24 @@ fn drive(session: &Session, load: &Load) {
             load.refused.add(1);
             idle.push(refused.request.data);
         }
-        burst.poll(&mut completions, spec.clients);
-        let is_idle = completions.is_empty();
-        for completion in completions.drain(..) {
-            load.completed.add(1);
-            load.bytes.add(spec.size_bytes as u64);
-            load.failed.add(u64::from(completion.result.is_err()));
-            idle.push(spec.recycle(completion));
+        let mut is_idle = true;
+        while burst.poll(&mut completions, spec.clients) > 0 {
+            is_idle = false;
+            for completion in completions.drain(..) {
+                load.completed.add(1);
+                load.bytes.add(spec.size_bytes as u64);
+                load.failed.add(u64::from(completion.result.is_err()));
+                idle.push(spec.recycle(completion));
+            }
+            if spec.rate_ops_per_s.is_none() {
+                break;
+            }
         }
-        if is_idle {
-            let wait =
-                if spec.rate_ops_per_s.is_some() || burst.outstanding_ops() == 0 { PACE_NS } else { WAIT_NS };
-            burst.wait(Duration::from_nanos(wait));
+        if spec.rate_ops_per_s.is_some() || burst.outstanding_ops() == 0 {
+            // Completions that come meanwhile are fetched at the next beat, without waking anybody.
+            std::thread::park_timeout(Duration::from_nanos(spec.beat_ns()));
+        } else if is_idle {
+            burst.wait(Duration::from_nanos(WAIT_NS));
         }
     }
     while burst.outstanding_ops() > 0 && !shared.is_stopped() {

@@ -9,15 +9,19 @@ use crate::exit::Failure;
 /// What the scenario is called on every screen that shows it.
 const NAME: &str = "DEMO";
 
-/// Simulated devices: name and parameters.
-const SIMULATED: [(&str, &[(&str, &str)]); 3] = [("accel0", &[]), ("accel1", &[]), ("accel2", &[])];
+/// Simulated devices, fast to slow: name and parameters. Short queues, so that a burst of load fills them.
+const SIMULATED: [(&str, &[(&str, &str)]); 3] = [
+    ("accel0", &[("op-ns", "2000000"), ("lanes", "16"), ("queue", "32"), ("seed", "1")]),
+    ("accel1", &[("op-ns", "5000000"), ("lanes", "8"), ("queue", "16"), ("seed", "2")]),
+    ("accel2", &[("op-ns", "12000000"), ("lanes", "8"), ("queue", "16"), ("seed", "3")]),
+];
 
 /// Loads: algorithm, bytes an operation, clients, operations a second.
 const LOADS: [(Algorithm, usize, usize, f64); 4] = [
-    (Algorithm::Aes128Ctr, 4096, 4, 6_000.0),
-    (Algorithm::Aes256Cbc, 16_384, 2, 800.0),
-    (Algorithm::Aes256Gcm, 1024, 2, 3_000.0),
-    (Algorithm::Sha256, 8192, 2, 1_200.0),
+    (Algorithm::Aes128Ctr, 4_096, 256, 4_000.0),
+    (Algorithm::Aes256Cbc, 16_384, 64, 800.0),
+    (Algorithm::Aes256Gcm, 1_024, 128, 2_000.0),
+    (Algorithm::Sha256, 8_192, 64, 1_000.0),
 ];
 
 /// A server of the scenario.

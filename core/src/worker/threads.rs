@@ -9,10 +9,11 @@ use super::{Progress, Worker};
 use crate::error::Error;
 use crate::runtime::Shared;
 
-/// How long a worker looks for work before it sleeps, in nanoseconds.
-const SPIN_NS: u64 = 20_000;
-/// A queued device's answer that is due sooner is waited for awake: a sleep could not be that short.
-const NAP_MIN_NS: u64 = 60_000;
+/// How long a worker looks for work at most before it sleeps, in nanoseconds. Looking in vain halves it, so that a
+/// load with gaps costs no spinning; work that comes in time restores it.
+const SPIN_MAX_NS: u64 = 20_000;
+/// Shortest look, in nanoseconds.
+const SPIN_MIN_NS: u64 = 500;
 
 /// The threads of a runtime; dropping them stops and joins them.
 #[derive(Debug)]
@@ -61,17 +62,21 @@ fn run_worker(shared: &Arc<Shared>, number: usize) {
     shared.parking.register(number);
     let mut worker = Worker::new(number, shared.workers);
     let mut idle_since = None;
+    let mut spin_ns = SPIN_MAX_NS;
     while !shared.is_stopped() {
         let now = shared.now();
         let Progress::IdleUntil(due) = worker.poll(shared, now) else {
-            idle_since = None;
+            if idle_since.take().is_some() {
+                spin_ns = SPIN_MAX_NS;
+            }
             continue;
         };
         let since = *idle_since.get_or_insert(now);
-        if now.since(since) < SPIN_NS || due.since(now) < NAP_MIN_NS {
+        if now.since(since) < spin_ns || due.since(now) < SPIN_MIN_NS {
             std::hint::spin_loop();
             continue;
         }
+        spin_ns = (spin_ns / 2).max(SPIN_MIN_NS);
         shared.parking.lie_down(number);
         match worker.poll(shared, shared.now()) {
             Progress::IdleUntil(due) if !shared.is_stopped() => {

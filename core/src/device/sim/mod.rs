@@ -144,8 +144,8 @@ impl QueuedDevice for Sim {
     }
 
     fn room(&self) -> usize {
-        // One operation in each lane and one behind it: what waits longer stays where it can still be moved.
-        (2 * self.profile.lanes).saturating_sub(self.pending.len())
+        // One operation in each lane: what waits stays where it can still be moved.
+        self.profile.lanes.saturating_sub(self.pending.len())
     }
 
     fn in_flight(&self) -> usize {
