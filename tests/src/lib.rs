@@ -1,5 +1,7 @@
 //! Fixtures of the tests that run the real binary: where it is, a scratch directory, a daemon that surely listens.
 
+pub mod tmux;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};

@@ -186,10 +186,9 @@ impl Data {
         Some(snapshot.wall_ns.saturating_add(now_ns.saturating_sub(self.heard_ns)))
     }
 
-    /// The server's monotonic clock at `now_ns`, as far as it is known.
-    pub fn server_ns(&self, now_ns: u64) -> Option<u64> {
-        let snapshot = self.snapshot.as_ref()?;
-        Some(snapshot.taken_ns.saturating_add(now_ns.saturating_sub(self.heard_ns)))
+    /// The server's monotonic clock when it was last heard. It is not counted on: the server may have ended since.
+    pub fn server_ns(&self) -> Option<u64> {
+        self.snapshot.as_ref().map(|snapshot| snapshot.taken_ns)
     }
 }
 

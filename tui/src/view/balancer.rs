@@ -62,7 +62,7 @@ fn since(model: &Model) -> String {
     let data = model.shown();
     let in_force_ns = data.snapshot.as_ref().and_then(|snapshot| {
         let current = snapshot.balancers.iter().find(|balancer| balancer.current)?;
-        Some(data.server_ns(model.shown_ns())?.saturating_sub(current.since_ns))
+        Some(data.server_ns()?.saturating_sub(current.since_ns))
     });
     format!("for {}", format::hours(in_force_ns.unwrap_or(0)))
 }

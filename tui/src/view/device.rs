@@ -64,7 +64,7 @@ fn facts(pen: &mut Pen<'_>, area: Rect, device: &DeviceInfo, model: &Model) -> u
     if !device.state_reason.is_empty() {
         y = fact(pen, area, y, "reason", &device.state_reason, Role::Text);
     }
-    let since_ns = data.server_ns(model.shown_ns()).unwrap_or(0).saturating_sub(device.state_since_ns);
+    let since_ns = data.server_ns().unwrap_or(0).saturating_sub(device.state_since_ns);
     y = fact(pen, area, y, "for", &format::span(since_ns), Role::Text);
     y = fact(pen, area, y, "kind", &device.kind, Role::Text);
     y = fact(pen, area, y, "added by", &format!("uid {}", device.uid), Role::Text);

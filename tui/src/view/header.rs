@@ -62,7 +62,7 @@ fn pieces(model: &Model, full: bool) -> Vec<Piece> {
     }
     pieces.push(Piece { text: health, role: health_role, rank: 0, gap: if full { 2 } else { 1 } });
     if let Some(snapshot) = &data.snapshot {
-        let uptime_ns = data.server_ns(model.shown_ns()).unwrap_or(0);
+        let uptime_ns = data.server_ns().unwrap_or(0);
         let label = |text: String, rank, gap| Piece { text, role: Role::Label, rank, gap };
         let figure = |text: String, rank, gap| Piece { text, role: Role::Text, rank, gap };
         pieces.push(label(format!("up {}", format::span(uptime_ns)), 5, 2));
