@@ -96,10 +96,16 @@ impl Data {
     pub fn apply(&mut self, snapshot: Snapshot, now_ns: u64) {
         let taken_ns = snapshot.taken_ns;
         self.runtime.read(&snapshot.stats, taken_ns, now_ns);
-        self.devices.retain(|id, _| snapshot.devices.iter().any(|device| device.id == *id));
-        for device in &snapshot.devices {
-            self.devices.entry(device.id).or_insert_with(DeviceTrack::new).read(device, taken_ns, now_ns);
-        }
+        let mut devices = std::mem::take(&mut self.devices);
+        self.devices = snapshot
+            .devices
+            .iter()
+            .map(|device| {
+                let mut track = devices.remove(&device.id).unwrap_or_else(DeviceTrack::new);
+                track.read(device, taken_ns, now_ns);
+                (device.id, track)
+            })
+            .collect();
         let mut sessions = std::mem::take(&mut self.sessions);
         self.sessions = snapshot
             .sessions

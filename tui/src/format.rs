@@ -95,7 +95,11 @@ pub fn span(ns: u64) -> String {
 /// A time window: `15s`, `60s`, `5m`.
 pub fn window(ns: u64) -> String {
     let seconds = ns / 1_000_000_000;
-    if seconds >= 120 && seconds % 60 == 0 { format!("{}m", seconds / 60) } else { format!("{seconds}s") }
+    if seconds >= 120 && seconds.is_multiple_of(60) {
+        format!("{}m", seconds / 60)
+    } else {
+        format!("{seconds}s")
+    }
 }
 
 /// The first of `candidates` that is no wider than `width`, else the last one cut.

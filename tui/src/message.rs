@@ -48,6 +48,11 @@ pub enum Message {
         /// How many.
         events: u64,
     },
+    /// No event comes any more, though the connection stands.
+    EventsEnded {
+        /// Why, to show.
+        reason: String,
+    },
     /// The command that equals the action of the open dialog.
     EqualCommand {
         /// Its text.

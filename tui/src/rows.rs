@@ -118,11 +118,13 @@ fn p99(data: &Data, device: &DeviceInfo) -> u64 {
 
 /// Compares names so that `sim2` comes before `sim10`.
 fn natural(a: &str, b: &str) -> Ordering {
-    let parts = |name: &str| {
-        let stem = name.trim_end_matches(|character: char| character.is_ascii_digit()).len();
-        (name[..stem].to_owned(), name[stem..].parse::<u64>().ok())
-    };
     parts(a).cmp(&parts(b)).then_with(|| a.cmp(b))
+}
+
+/// A name and the number at its end.
+fn parts(name: &str) -> (&str, Option<u64>) {
+    let stem = name.trim_end_matches(|character: char| character.is_ascii_digit());
+    (stem, name[stem.len()..].parse().ok())
 }
 
 /// The selected row of a table. It follows its row by identity; when the row is gone, its neighbour is selected.

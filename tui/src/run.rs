@@ -270,15 +270,10 @@ impl<'a> Workbench<'a> {
         let connection = self.connection;
         let sender = self.sender.clone();
         self.tasks.spawn(async move {
-            let Ok(mut subscription) = client.subscribe(Filter::all(), Some(after_seq)).await else { return };
-            while let Ok(feed) = subscription.next().await {
-                let message = match feed {
-                    Feed::Event(event) => Message::Event(Box::new(event)),
-                    Feed::Lost(events) => Message::EventsLost { events },
-                };
-                if sender.send(Arrival::Link { connection, message }).await.is_err() {
-                    return;
-                }
+            let reason = follow(&client, after_seq, connection, &sender).await.to_string();
+            if !client.is_closed() {
+                let message = Message::EventsEnded { reason };
+                let _ = sender.send(Arrival::Link { connection, message }).await;
             }
         });
     }
@@ -315,6 +310,29 @@ async fn greet(connector: &dyn Connect) -> Result<(Client, Box<ServerInfo>), Net
     let client = connector.connect().await?;
     let server = client.server_info().await?;
     Ok((client, Box::new(server)))
+}
+
+/// Hands on events until there are no more; gives back why.
+async fn follow(
+    client: &Client,
+    after_seq: u64,
+    connection: u64,
+    sender: &mpsc::Sender<Arrival>,
+) -> NetlinkError {
+    let mut subscription = match client.subscribe(Filter::all(), Some(after_seq)).await {
+        Ok(subscription) => subscription,
+        Err(error) => return error,
+    };
+    loop {
+        let message = match subscription.next().await {
+            Ok(Feed::Event(event)) => Message::Event(Box::new(event)),
+            Ok(Feed::Lost(events)) => Message::EventsLost { events },
+            Err(error) => return error,
+        };
+        if sender.send(Arrival::Link { connection, message }).await.is_err() {
+            return NetlinkError::Closed { sent_change: false };
+        }
+    }
 }
 
 async fn carry_out(client: &Client, action: &Action) -> Result<(), NetlinkError> {

@@ -33,10 +33,9 @@ pub(super) fn due(model: &mut Model) -> Vec<Effect> {
 }
 
 pub(super) fn connected(model: &mut Model, server: ServerInfo) -> Vec<Effect> {
-    let failed = match model.link {
-        Link::Connecting { failed } | Link::Waiting { failed, .. } | Link::Up { failed, .. } => failed,
-    };
-    model.link = Link::Up { heard_ns: model.now_ns, failed };
+    let (Link::Connecting { failed } | Link::Waiting { failed, .. } | Link::Up { failed, .. }) = model.link;
+    // It counts as failed until its first snapshot: a server that accepts and hangs up is not tried without end.
+    model.link = Link::Up { heard_ns: model.now_ns, failed: failed.saturating_add(1) };
     let last_event_seq = server.last_event_seq;
     meet(model, server);
     let after_seq = match model.log.last_seq() {
@@ -80,7 +79,10 @@ fn meet(model: &mut Model, server: ServerInfo) {
 pub(super) fn disconnected(model: &mut Model, reason: String) -> Vec<Effect> {
     let failed = match model.link {
         Link::Connecting { failed } | Link::Waiting { failed, .. } => failed.saturating_add(1),
-        Link::Up { failed, .. } => failed,
+        Link::Up { failed, .. } => {
+            toast(model, Tone::Bad, reason.clone(), "");
+            failed
+        }
     };
     let retry_ns = model.now_ns.saturating_add(backoff_ns(failed));
     model.link = Link::Waiting { failed, retry_ns, reason };
@@ -97,7 +99,8 @@ pub(super) fn snapshot(model: &mut Model, snapshot: Snapshot) -> Vec<Effect> {
     model.poll.waiting = false;
     model.link = Link::Up { heard_ns: model.now_ns, failed: 0 };
     meet(model, snapshot.server.clone());
-    if !snapshot.loads.is_empty() {
+    // A set that is just being stopped or started, one after the other, is not taken for the whole.
+    if snapshot.loads.len() >= model.demo_loads.len().max(1) {
         model.demo_loads = snapshot
             .loads
             .iter()
@@ -116,10 +119,10 @@ pub(super) fn snapshot(model: &mut Model, snapshot: Snapshot) -> Vec<Effect> {
     model.log.date_remarks(snapshot.wall_ns);
     model.data.apply(snapshot, model.now_ns);
     // A dialog about a device that is gone has nothing to ask any more.
-    if let Some(Dialog::Menu { device, .. }) = &model.dialog {
-        if !model.data.devices().iter().any(|known| known.name == *device) {
-            model.dialog = None;
-        }
+    if let Some(Dialog::Menu { device, .. }) = &model.dialog
+        && !model.data.devices().iter().any(|known| known.name == *device)
+    {
+        model.dialog = None;
     }
     vec![]
 }
@@ -142,6 +145,12 @@ pub(super) fn events_lost(model: &mut Model, events: u64) -> Vec<Effect> {
     heard(model);
     let wall_ns = model.data.wall_ns(model.now_ns).unwrap_or(0);
     model.log.lost(events, wall_ns);
+    vec![]
+}
+
+pub(super) fn events_ended(model: &mut Model, reason: &str) -> Vec<Effect> {
+    let wall_ns = model.data.wall_ns(model.now_ns).unwrap_or(0);
+    model.log.remark(format!("no more events: {reason}"), Severity::Warn, wall_ns);
     vec![]
 }
 

@@ -22,6 +22,8 @@ const TOAST_BAD_NS: u64 = 12_000_000_000;
 /// Takes in a message.
 pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
     let quiet = matches!(message, Message::Tick { .. });
+    // Events may come by the thousand, and change no other table.
+    let only_events = matches!(message, Message::Event(_) | Message::EventsLost { .. });
     let effects = match message {
         Message::Tick { now_ns } => tick(model, now_ns),
         Message::Key(key) if model.dialog.is_some() => dialog::key(model, &key),
@@ -38,6 +40,7 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::PollFailed { reason } => link::poll_failed(model, reason),
         Message::Event(event) => link::event(model, *event),
         Message::EventsLost { events } => link::events_lost(model, events),
+        Message::EventsEnded { reason } => link::events_ended(model, &reason),
         Message::EqualCommand { command } => {
             model.dialog_command = command;
             vec![]
@@ -49,7 +52,7 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
     };
     if !quiet {
         model.dirty = true;
-        settle(model);
+        settle(model, only_events);
     }
     effects
 }
@@ -83,20 +86,22 @@ fn header_mark(model: &Model) -> (u8, u64) {
 }
 
 /// Brings selections and offsets in line with the rows there are now.
-fn settle(model: &mut Model) {
+fn settle(model: &mut Model, only_events: bool) {
     let areas = model.areas();
     let visible = |panel: Panel| areas.panel(panel).map_or(1, |area| layout::visible_rows(panel, area));
-    let (devices, sessions) = (visible(Panel::Devices), visible(Panel::Sessions));
     let events = match model.page {
         Page::Events => layout::visible_rows(Panel::Events, areas.body),
         _ => visible(Panel::Events),
     };
-    let keys = model.device_keys();
-    model.device_cursor.settle(&keys, devices, true);
-    let keys = model.session_keys();
-    model.session_cursor.settle(&keys, sessions, false);
     let keys = model.event_keys();
     model.event_cursor.settle(&keys, events, false);
+    if only_events {
+        return;
+    }
+    let keys = model.device_keys();
+    model.device_cursor.settle(&keys, visible(Panel::Devices), true);
+    let keys = model.session_keys();
+    model.session_cursor.settle(&keys, visible(Panel::Sessions), false);
 }
 
 fn mouse(model: &mut Model, event: MouseEvent) -> Vec<Effect> {

@@ -139,7 +139,7 @@ fn figures_end_the_back_off_but_a_connection_alone_does_not() {
         tick(&mut model, at_ns);
     }
     update(&mut model, Message::Connected(Box::new(fixture::server())));
-    assert!(matches!(model.link, Link::Up { failed: 3, .. }), "{:?}", model.link);
+    assert!(matches!(model.link, Link::Up { failed: 4, .. }), "{:?}", model.link);
     update(&mut model, Message::Snapshot(Box::new(fixture::snapshot(STEPS))));
     assert!(matches!(model.link, Link::Up { failed: 0, .. }));
 }

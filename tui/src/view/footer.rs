@@ -24,7 +24,6 @@ pub fn toast(pen: &mut Pen<'_>, area: Rect, model: &Model) {
     let role = if toast.tone == Tone::Bad { Role::Bad } else { Role::Text };
     let x = pen.text(area, x, 0, &text, role) + 3;
     if !command.is_empty() && x + columns(&command) < area.width {
-        pen.text(area, x.max(area.width / 2), 0, "", Role::Label);
         let start = x.max((area.width / 2).min(area.width.saturating_sub(columns(&command) + 1)));
         pen.text(area, start, 0, &command, Role::Label);
     }

@@ -239,6 +239,19 @@ fn nothing_heard_yet_is_no_reason_to_fail() {
 }
 
 #[test]
+fn what_a_server_says_cannot_steer_the_terminal() {
+    let mut model = fixture::model(120, 36, Theme::Colour, false);
+    let mut snapshot = fixture::snapshot(fixture::STEPS + 1);
+    snapshot.devices[0].name = "\x1b[2J\u{202e}a\u{9b}c\n".to_owned();
+    snapshot.sessions[0].algorithm = "\x07\x1b]52;c;eA==\x07".to_owned();
+    update(&mut model, Message::Snapshot(Box::new(snapshot)));
+    for cell in drawn(&model).content() {
+        assert!(!cell.symbol().chars().any(char::is_control), "{:?}", cell.symbol());
+        assert!(!cell.symbol().contains('\u{202e}'));
+    }
+}
+
+#[test]
 fn any_size_any_page_any_dialog_is_drawn() {
     let mut dialogs: Vec<Option<Dialog>> = vec![None, Some(Dialog::Help { offset: 5 })];
     let mut model = fixture::model(80, 24, Theme::Colour, false);
@@ -246,9 +259,8 @@ fn any_size_any_page_any_dialog_is_drawn() {
         keys(&mut model, opener);
         dialogs.push(model.dialog.take());
     }
-    let sizes = (1..=300).step_by(13).chain([59, 60, 61, 80, 119, 120, 121]);
-    for columns in sizes {
-        for rows in (1..=100).step_by(6).chain([15, 16, 17, 20, 24, 35, 36]) {
+    for columns in [1, 2, 30, 59, 60, 61, 80, 109, 110, 119, 120, 200, 300] {
+        for rows in [1, 2, 3, 9, 15, 16, 17, 20, 24, 29, 35, 36, 100] {
             update(&mut model, Message::Resize { columns, rows });
             for (page, zoomed) in
                 [(Page::Main, false), (Page::Main, true), (Page::Device(3), false), (Page::Events, false)]
@@ -274,8 +286,8 @@ fn any_size_any_page_any_dialog_is_drawn() {
 #[test]
 fn every_size_from_1x1_is_drawn() {
     let mut model = fixture::model(80, 24, Theme::Colour, false);
-    for columns in 1..=130 {
-        for rows in 1..=45 {
+    for columns in (1..=58).step_by(9).chain(59..=130).chain((140..=300).step_by(20)) {
+        for rows in (1..=15).step_by(5).chain(16..=46).chain([70, 100]) {
             update(&mut model, Message::Resize { columns, rows });
             drawn(&model);
         }

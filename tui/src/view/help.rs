@@ -63,7 +63,9 @@ pub fn draw(pen: &mut Pen<'_>, screen: Rect, offset: usize) {
         for (y, line) in part.iter().skip(offset).take(visible.into()).enumerate() {
             let y = y as u16;
             match line {
-                Line::Heading(name) => drop(pen.text(area, 1, y, name, Role::Head)),
+                Line::Heading(name) => {
+                    pen.text(area, 1, y, name, Role::Head);
+                }
                 Line::Key(label, help) => {
                     pen.text(area, 1, y, label, Role::Key);
                     pen.text(area, 9, y, help, Role::Text);
