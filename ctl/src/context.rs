@@ -9,7 +9,7 @@ use acrypto_netlink::{Address, Client, Error as NetlinkError};
 
 use crate::cli::Global;
 use crate::embedded;
-use crate::exit::{Exit, Failure, exit_of_errno};
+use crate::exit::{Exit, Failure, exit_of_errno, lowered};
 use crate::output::{self, Printer};
 
 /// What every command needs.
@@ -117,10 +117,15 @@ impl From<NetlinkError> for Failure {
             NetlinkError::AddressTaken { .. } => Exit::State,
             _ => Exit::NoServer,
         };
-        let failure = Self::new(exit, error.to_string());
         match &error {
-            NetlinkError::NoServer { .. } => failure.with_hint("start one with 'acrypto daemon'"),
-            _ => failure,
+            NetlinkError::NoServer { address, reason } => {
+                Self::new(exit, format!("no server at '{address}': {}", lowered(reason)))
+                    .with_hint("start one with 'acrypto daemon'")
+            }
+            NetlinkError::Listen { address, reason } => {
+                Self::new(exit, format!("cannot listen on '{address}': {}", lowered(reason)))
+            }
+            _ => Self::new(exit, error.to_string()),
         }
     }
 }

@@ -106,8 +106,12 @@ impl Failure {
 
 /// What the system says, without "(os error 2)", lower case as all our messages.
 pub fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or(&text);
+    lowered(&error.to_string())
+}
+
+/// The system's words in the style of ours.
+pub fn lowered(text: &str) -> String {
+    let text = text.split(" (os error").next().unwrap_or(text);
     let mut chars = text.chars();
     match chars.next() {
         Some(first) => first.to_lowercase().chain(chars).collect(),

@@ -96,19 +96,17 @@ impl Printer {
         if self.format == Format::Json {
             return self.json(epoch, &record);
         }
-        let Value::Object(fields) = &record else { return write_line(&raw(&record)) };
-        let width = fields.keys().map(|key| key.chars().count()).max().unwrap_or(0);
+        let mut lines = Vec::new();
+        flatten("", &record, &mut lines);
+        let width = lines.iter().map(|(key, _)| key.chars().count()).max().unwrap_or(0);
         let mut text = String::new();
-        for (key, value) in fields.iter().filter(|(_, value)| !is_nested(value)) {
-            match self.format {
-                Format::Plain => text.push_str(&format!("{key}\t{}\n", raw(value))),
-                _ => {
-                    text.push_str(format!("{key:width$}  {}", self.paint(key, human(key, value))).trim_end())
-                }
-            }
-            if self.format == Format::Table {
-                text.push('\n');
-            }
+        for (key, value) in &lines {
+            let line = match self.format {
+                Format::Plain => format!("{key}\t{}", raw(value)),
+                _ => format!("{key:width$}  {}", self.paint(key, human(key, value))),
+            };
+            text.push_str(line.trim_end());
+            text.push('\n');
         }
         write_text(&text)
     }
@@ -252,11 +250,16 @@ fn unknown_field(field: &str, row: &Value) -> Failure {
     Failure::new(Exit::Usage, format!("no field '{field}'")).with_hint(hint)
 }
 
-fn is_nested(value: &Value) -> bool {
-    match value {
-        Value::Object(_) => true,
-        Value::Array(values) => values.iter().any(|value| value.is_object() || value.is_array()),
-        _ => false,
+/// The fields of an object as lines, those of objects within it by dotted names; tables within it are left out.
+fn flatten<'a>(prefix: &str, value: &'a Value, lines: &mut Vec<(String, &'a Value)>) {
+    let Value::Object(fields) = value else { return };
+    for (key, value) in fields {
+        let name = format!("{prefix}{key}");
+        match value {
+            Value::Object(_) => flatten(&format!("{name}."), value, lines),
+            Value::Array(values) if values.iter().any(Value::is_object) => {}
+            _ => lines.push((name, value)),
+        }
     }
 }
 
@@ -293,6 +296,7 @@ fn human(key: &str, value: &Value) -> String {
         _ if key.ends_with("bytes_per_s") => format!("{}/s", units::human_bytes(number)),
         "bytes" => units::human_bytes(number),
         _ if key.ends_with("_bytes") => units::human_bytes(number),
+        _ if key.ends_with("_max_ops") => value.to_string(),
         _ if key.ends_with("_ops") || key.ends_with("_per_s") || key == "ops" => units::human_count(number),
         _ if key.ends_with("_ratio") || key.ends_with("seconds") => format!("{number:.2}"),
         _ => value.to_string(),

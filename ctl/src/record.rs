@@ -36,9 +36,16 @@ pub fn device(device: &DeviceInfo, now_ns: u64) -> Value {
     row
 }
 
-/// What a device can do: `encrypt aes-128-ctr`.
-pub fn capabilities(device: &DeviceInfo) -> Vec<String> {
-    device.capabilities.iter().map(|can| format!("{} {}", can.op.name(), can.algorithm)).collect()
+/// What a device can do: the algorithms of each operation.
+pub fn capabilities(device: &DeviceInfo) -> Value {
+    let mut by_op: Map<String, Value> = Map::new();
+    for can in &device.capabilities {
+        let algorithms = by_op.entry(can.op.name()).or_insert_with(|| Value::Array(Vec::new()));
+        if let Value::Array(algorithms) = algorithms {
+            algorithms.push(can.algorithm.clone().into());
+        }
+    }
+    by_op.into()
 }
 
 /// A fault, with the conditions that were given.

@@ -10,7 +10,7 @@ const IV: &str = "fffffffffffffffffffffffffffffff0";
 const NONCE: &str = "a0a1a2a3a4a5a6a7a8a9aaab";
 
 /// Lengths around every edge: empty, a byte, a block, a chunk, several chunks and a rest.
-const LENGTHS: [usize; 8] = [0, 1, 15, 16, 65_536, 262_144, 262_145, 3 * 262_144 + 7];
+const LENGTHS: [usize; 8] = [0, 1, 15, 16, 65_536, 1 << 20, (1 << 20) + 1, (3 << 20) + 7];
 
 fn keys(scratch: &Scratch) {
     scratch.write("key128", KEY_128);
@@ -257,8 +257,12 @@ fn check_reads_what_hash_and_sha256sum_print() {
     scratch.write("SUMS", sums.expect_code(0).stdout);
     let checked = scratch.run("op hash --alg sha256 --check SUMS").expect_code(0);
     assert_eq!(checked.text(), "a: OK\nwith space: OK\n\\new\\nline: OK\n\\back\\\\slash: OK\n");
+    // coreutils before 9.2 print a lone backslash as it is.
     if let Some(theirs) = peer("sha256sum", &["-c", "SUMS"], scratch.path()) {
-        assert_eq!(checked.stdout, theirs);
+        let lines = |text: &[u8]| {
+            String::from_utf8_lossy(text).lines().take(3).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(&checked.stdout), lines(&theirs));
     }
     scratch.write("a", "changed");
     std::fs::remove_file(scratch.file("with space")).unwrap();

@@ -49,12 +49,13 @@ fn text(error: &clap::Error, kind: ContextKind) -> String {
     }
 }
 
-/// `--timeout` of `--timeout <DUR>`.
+/// `--timeout` of `--timeout <DUR>`, `KIND` of `[KIND]...`.
 fn option_name(text: &str) -> String {
-    match text.split_once([' ', '=', '[']) {
-        Some((name, _)) if name.starts_with('-') => name.to_owned(),
-        _ => text.to_owned(),
-    }
+    let name = match text.split_once([' ', '=', '[']) {
+        Some((name, _)) if name.starts_with('-') => name,
+        _ => text.trim_end_matches("...").trim_matches(['<', '>', '[', ']']),
+    };
+    name.to_owned()
 }
 
 fn first_word(text: &str) -> &str {

@@ -10,7 +10,8 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Column, Format};
 use crate::{record, suggest, units};
 
-const COLUMNS: &[Column] = &[
+/// Columns of a list of devices.
+pub const COLUMNS: &[Column] = &[
     ("name", "NAME"),
     ("kind", "KIND"),
     ("state", "STATE"),
@@ -92,7 +93,7 @@ async fn show(context: &Context, client: &Client, names: &[String]) -> Result<Ex
 
 fn detail(device: &DeviceInfo, now_ns: u64) -> Value {
     let mut row = record::device(device, now_ns);
-    row["capabilities"] = record::capabilities(device).into();
+    row["capabilities"] = record::capabilities(device);
     row
 }
 

@@ -6,12 +6,14 @@ use serde_json::Value;
 use crate::cli::{StatsCommand, StatsSubject};
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
+use crate::output::{self, Format};
 use crate::record;
 
 /// Runs a `stats` command.
 pub async fn run(context: &Context, client: &Client, command: &StatsCommand) -> Result<Exit, Failure> {
     let StatsCommand::Show(arguments) = command;
     let epoch = Some(client.epoch());
+    let is_table = context.printer.format == Format::Table;
     let record = match &arguments.subject {
         Some(StatsSubject::Runtime) => record::stats(&client.stats().await?),
         None => {
@@ -37,5 +39,9 @@ pub async fn run(context: &Context, client: &Client, command: &StatsCommand) -> 
         }
     };
     context.printer.record(epoch, &record)?;
+    if let (true, Some(devices)) = (is_table, record["devices"].as_array()) {
+        output::write_line("")?;
+        context.printer.rows(epoch, "devices", super::device::COLUMNS, devices)?;
+    }
     Ok(Exit::Done)
 }

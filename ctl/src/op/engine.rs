@@ -12,8 +12,8 @@ use crate::context::Context;
 use crate::embedded;
 use crate::exit::{Exit, Failure, exit_of_errno};
 
-/// Bytes a chunk in this process: large enough that the cost of an operation vanishes, small enough for the cache.
-const EMBEDDED_CHUNK_BYTES: usize = 256 << 10;
+/// Bytes a chunk in this process: so large that handing it from thread to thread costs nothing beside the work.
+const EMBEDDED_CHUNK_BYTES: usize = 1 << 20;
 /// Bytes a chunk through a daemon: what a control message carries.
 const DAEMON_CHUNK_BYTES: usize = 32 << 10;
 /// Chunks under way at once through a daemon.

@@ -20,6 +20,9 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::{key, output, units};
 
+/// Most files at once: each has a few chunks in memory.
+const FILES_MAX: usize = 8;
+
 /// Digest or MAC of a file.
 #[derive(Clone, Debug)]
 pub struct Digested {
@@ -154,7 +157,7 @@ impl Files {
     ) -> Result<Option<T>, Failure> {
         let next = Arc::new(AtomicUsize::new(0));
         let (done, mut results) = mpsc::unbounded_channel();
-        for _ in 0..self.engine.lanes().min(self.paths.len()) {
+        for _ in 0..self.engine.lanes().min(FILES_MAX).min(self.paths.len()) {
             let (engine, plan, paths) = (self.engine.clone(), self.plan.clone(), Arc::clone(&self.paths));
             let (next, done) = (Arc::clone(&next), done.clone());
             super::spawn("hash", move || {

@@ -122,9 +122,11 @@ impl Place {
 
 /// Without the temporary file's name, which means nothing to the user.
 fn plain_error(error: io::Error) -> io::Error {
-    match rustix::io::Errno::from_io_error(&error) {
-        Some(errno) => errno.into(),
-        None => io::Error::from(error.kind()),
+    let cause = error.get_ref().and_then(|wrapped| wrapped.source());
+    let cause = cause.and_then(|cause| cause.downcast_ref::<io::Error>());
+    match cause.unwrap_or(&error).raw_os_error() {
+        Some(errno) => io::Error::from_raw_os_error(errno),
+        None => error,
     }
 }
 
