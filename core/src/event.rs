@@ -158,7 +158,7 @@ impl EventLog {
 
     /// Reads events from the one after `seq` on; `None` starts with the next event to come.
     pub fn subscribe(self: &Arc<Self>, seq: Option<u64>) -> EventSubscription {
-        let next = seq.map_or_else(|| self.last_seq(), |seq| seq) + 1;
+        let next = seq.unwrap_or_else(|| self.last_seq()) + 1;
         EventSubscription { log: Arc::clone(self), next }
     }
 }
@@ -185,6 +185,7 @@ impl EventSubscription {
     ///
     /// # Cancel safety
     /// Safe: a dropped future has taken nothing.
+    #[allow(clippy::should_implement_trait, reason = "an asynchronous `next`, as streams have it")]
     pub fn next(&mut self) -> NextEvent<'_> {
         NextEvent(self)
     }

@@ -20,6 +20,8 @@
 //! The ways to submit: [`Session::submit`] (a future), [`Session::submit_batch`], [`Session::burst`] (submit n, poll n),
 //! [`Session::with_callback`], [`Session::call`] (blocking), and [`Session::stream`] for one file or flow.
 
+#![allow(clippy::result_large_err, reason = "a refusal hands the request back, whole and without allocating")]
+
 pub mod algorithm;
 pub mod balancer;
 pub mod clock;

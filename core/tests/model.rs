@@ -1,5 +1,7 @@
 //! A random life of a runtime in simulated time, checked after every step against an independent census.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};

@@ -49,10 +49,12 @@ pub(crate) struct Slot<B> {
     body: UnsafeCell<B>,
 }
 
+type Page<B> = Box<[Slot<B>]>;
+
 /// A fixed number of slots and their free list.
 #[derive(Debug)]
 pub(crate) struct Slab<B> {
-    pages: Box<[OnceLock<Box<[Slot<B>]>>]>,
+    pages: Box<[OnceLock<Page<B>>]>,
     limit: u32,
     /// Slots never used so far start here.
     fresh: CachePadded<AtomicU32>,

@@ -49,7 +49,7 @@ impl BatchFuture {
     fn submit(&mut self) {
         let requests = std::mem::take(&mut self.requests);
         let shared = Arc::clone(&self.session.shared);
-        let face = shared.faces.register(Way::Queue(CompletionQueue::new(requests.len())));
+        let face = shared.faces.register(Way::Queue(Box::new(CompletionQueue::new(requests.len()))));
         self.slots = vec![None; requests.len()];
         let mut position = 0;
         let mut requests = requests.into_iter().peekable();

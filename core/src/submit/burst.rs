@@ -14,7 +14,7 @@ impl Session {
     /// A burst ring with room for `capacity_ops` operations on their way or not yet polled (at least 1).
     pub fn burst(&self, capacity_ops: usize) -> Burst {
         let capacity_ops = capacity_ops.max(1);
-        let face = self.shared.faces.register(Way::Queue(CompletionQueue::new(capacity_ops)));
+        let face = self.shared.faces.register(Way::Queue(Box::new(CompletionQueue::new(capacity_ops))));
         Burst { session: self.clone(), face, capacity_ops, outstanding_ops: 0, refused: Vec::new() }
     }
 }

@@ -27,7 +27,7 @@ pub(crate) struct Face {
 /// How results are handed over.
 pub(crate) enum Way {
     /// The owner polls.
-    Queue(CompletionQueue),
+    Queue(Box<CompletionQueue>),
     /// The executing thread calls.
     Callback(Box<dyn Fn(Completion) + Send + Sync>),
 }

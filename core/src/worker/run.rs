@@ -34,13 +34,8 @@ impl Shared {
         device.cells.started.add(slots.len() as u64);
         device.cells.started_first.add(first_starts);
 
-        let mut handles: ArrayVec<Result<Handle, DeviceError>, RUN_MAX_OPS> = ArrayVec::new();
-        for held in &slots {
-            let session = held.meta().session.load(Ordering::Relaxed);
-            handles.push(self.handle(device, exec, session));
-        }
         let mut results: Results = ArrayVec::new();
-        execute(exec, &mut slots, &handles, &mut results);
+        self.execute(device, exec, &mut slots, &mut results);
         let finished = self.now();
         device.cells.finished.add(slots.len() as u64);
         let cost = finished.since(started) / slots.len() as u64;
@@ -70,6 +65,55 @@ impl Shared {
                 slots.push(held);
             }
         }
+    }
+
+    /// Carries the run out; an operation whose session could not be opened, or that a fault hits, is left out.
+    fn execute(&self, device: &Device, exec: &mut Exec, slots: &mut Slots<'_>, results: &mut Results) {
+        let sessions: ArrayVec<u64, RUN_MAX_OPS> = match exec.fault {
+            Some(_) => slots.iter().map(|held| held.meta().session.load(Ordering::Relaxed)).collect(),
+            None => ArrayVec::new(),
+        };
+        let mut ops: ArrayVec<DirectOp<'_>, RUN_MAX_OPS> = ArrayVec::new();
+        let mut all_go = exec.fault.is_none();
+        for held in slots.iter_mut() {
+            let handle = self.handle(device, exec, held.meta().session.load(Ordering::Relaxed));
+            let shape = Shape(held.meta().shape.load(Ordering::Relaxed));
+            let body = held.body();
+            body.restore_source();
+            all_go &= handle.is_ok();
+            ops.push(DirectOp {
+                handle: handle.unwrap_or(Handle(u32::MAX)),
+                algorithm: shape.algorithm(),
+                kind: shape.kind(),
+                iv: &body.iv,
+                aad: &body.aad,
+                data: &mut body.data,
+                output: &mut body.output,
+                chain: body.chain.as_deref_mut(),
+                result: handle.err().map(Err),
+            });
+        }
+        if let Some(fault) = &mut exec.fault {
+            for (op, session) in ops.iter_mut().zip(&sessions) {
+                if let Some(error) = fault.hit(op.kind, op.data.len(), *session) {
+                    op.result = Some(Err(error));
+                }
+            }
+        }
+        let Engine::Direct(engine) = &exec.engine else { return };
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            if all_go {
+                engine.execute(&mut ops);
+            } else {
+                for op in ops.iter_mut().filter(|op| op.result.is_none()) {
+                    engine.execute(std::slice::from_mut(op));
+                }
+            }
+        }));
+        // After a panic nothing is known of an operation that has no answer.
+        let reason = if outcome.is_err() { "panicked" } else { "no answer" };
+        let none = DeviceError::Failed { reason, progress: Progress::MaybeExecuted, source_intact: false };
+        results.extend(ops.iter().map(|op| op.result.unwrap_or(Err(none))));
     }
 
     /// The session's handle on the device, opened now if need be.
@@ -299,57 +343,4 @@ pub(crate) fn is_fault(result: Result<(), DeviceError>) -> bool {
 /// Whether an attempt failed by the device's fault and can be made elsewhere.
 pub(crate) fn wants_another_device(body: &Body, result: Result<(), DeviceError>) -> bool {
     matches!(result, Err(DeviceError::Failed { .. })) && body.error.is_none()
-}
-
-/// Carries the run out; an operation whose session could not be opened, or that a fault hits, is left out.
-fn execute(
-    exec: &mut Exec,
-    slots: &mut Slots<'_>,
-    handles: &[Result<Handle, DeviceError>],
-    results: &mut Results,
-) {
-    let sessions: ArrayVec<u64, RUN_MAX_OPS> = match exec.fault {
-        Some(_) => slots.iter().map(|held| held.meta().session.load(Ordering::Relaxed)).collect(),
-        None => ArrayVec::new(),
-    };
-    let mut ops: ArrayVec<DirectOp<'_>, RUN_MAX_OPS> = ArrayVec::new();
-    let mut all_go = exec.fault.is_none();
-    for (held, handle) in slots.iter_mut().zip(handles) {
-        let shape = Shape(held.meta().shape.load(Ordering::Relaxed));
-        let body = held.body();
-        body.restore_source();
-        all_go &= handle.is_ok();
-        ops.push(DirectOp {
-            handle: handle.unwrap_or(Handle(u32::MAX)),
-            algorithm: shape.algorithm(),
-            kind: shape.kind(),
-            iv: &body.iv,
-            aad: &body.aad,
-            data: &mut body.data,
-            output: &mut body.output,
-            chain: body.chain.as_deref_mut(),
-            result: handle.err().map(Err),
-        });
-    }
-    if let Some(fault) = &mut exec.fault {
-        for (op, session) in ops.iter_mut().zip(&sessions) {
-            if let Some(error) = fault.hit(op.kind, op.data.len(), *session) {
-                op.result = Some(Err(error));
-            }
-        }
-    }
-    let Engine::Direct(engine) = &exec.engine else { return };
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
-        if all_go {
-            engine.execute(&mut ops);
-        } else {
-            for op in ops.iter_mut().filter(|op| op.result.is_none()) {
-                engine.execute(std::slice::from_mut(op));
-            }
-        }
-    }));
-    // After a panic nothing is known of an operation that has no answer.
-    let reason = if outcome.is_err() { "panicked" } else { "no answer" };
-    let none = DeviceError::Failed { reason, progress: Progress::MaybeExecuted, source_intact: false };
-    results.extend(ops.iter().map(|op| op.result.unwrap_or(Err(none))));
 }
