@@ -8,12 +8,13 @@ use super::events;
 use super::pen::{Pen, columns};
 use crate::format;
 use crate::lint;
+use crate::log::Line;
 use crate::model::Model;
 use crate::theme::Role;
 
 const FIGURES_MIN: u16 = 44;
 const FIGURES_MAX: u16 = 60;
-const HISTORY_MIN: u16 = 6;
+const EVENTS_MIN: usize = 4;
 
 /// Draws the detail of the device with this number.
 pub fn draw(pen: &mut Pen<'_>, area: Rect, id: u32, model: &Model) {
@@ -33,7 +34,8 @@ pub fn draw(pen: &mut Pen<'_>, area: Rect, id: u32, model: &Model) {
     let left = Rect { width: inner.width - right_columns, ..inner };
     let right = Rect { x: inner.x + left.width, width: right_columns, ..inner };
     // Whatever it can do, some of what happened to it is shown too.
-    let upper = Rect { height: left.height.saturating_sub(HISTORY_MIN).max(left.height / 2), ..left };
+    let events = events_of(device, model).take(EVENTS_MIN).count().max(1) as u16;
+    let upper = Rect { height: left.height.saturating_sub(2 + events).max(left.height / 2), ..left };
     let used = facts(pen, upper, device, model).min(upper.height);
     let used = figures(pen, right, device, model).max(used);
     let rest =
@@ -160,7 +162,7 @@ fn figures(pen: &mut Pen<'_>, area: Rect, device: &DeviceInfo, model: &Model) ->
     let mut y = 6;
     let heads = ["p50", "p90", "p99", "p99.9", "max"];
     for (index, head) in heads.iter().enumerate() {
-        pen.right(area, latency_column(index), y, head, Role::Head);
+        pen.right(area, latency_column(area.width, index), y, head, Role::Head);
     }
     let recent = model.shown().device_track(device.id).map(|track| track.total.recent());
     let rows = [
@@ -174,14 +176,17 @@ fn figures(pen: &mut Pen<'_>, area: Rect, device: &DeviceInfo, model: &Model) ->
         pen.text(area, 1, y, label, Role::Label);
         let Some(histogram) = histogram.filter(|histogram| histogram.count() > 0) else { continue };
         for (index, figure) in percentiles(histogram).iter().enumerate() {
-            pen.right(area, latency_column(index), y, figure, Role::Text);
+            pen.right(area, latency_column(area.width, index), y, figure, Role::Text);
         }
     }
     y + 2
 }
 
-fn latency_column(index: usize) -> u16 {
-    15 + 7 * index as u16
+/// Where the percentile's column ends.
+fn latency_column(width: u16, index: usize) -> u16 {
+    const LABELS: u16 = 18;
+    let step = (width.saturating_sub(LABELS) / 4).clamp(6, 9);
+    LABELS + step * index as u16
 }
 
 fn percentiles(histogram: &Histogram) -> [String; 5] {
@@ -193,6 +198,10 @@ fn percentiles(histogram: &Histogram) -> [String; 5] {
         histogram.max_ns(),
     ]
     .map(format::latency)
+}
+
+fn events_of<'a>(device: &'a DeviceInfo, model: &'a Model) -> impl Iterator<Item = &'a Line> {
+    model.shown_log().newest_first().filter(|line| line.device() == Some(&device.name))
 }
 
 /// What happened to it: its rate over time, and its events.
@@ -211,10 +220,9 @@ fn history(pen: &mut Pen<'_>, area: Rect, device: &DeviceInfo, model: &Model) {
         let x = pen.spark(area, x, 0, &values, high, Role::Bar);
         pen.text(area, x, 0, &now, Role::Text);
     }
-    let lines = model.shown_log().newest_first().filter(|line| line.device() == Some(&device.name));
     pen.text(area, 1, 1, "events", Role::Head);
     let mut y = 2;
-    for line in lines.take(usize::from(area.height.saturating_sub(2))) {
+    for line in events_of(device, model).take(usize::from(area.height.saturating_sub(2))) {
         events::draw_line(pen, area, y, line);
         y += 1;
     }

@@ -199,6 +199,16 @@ fn device_detail() {
 }
 
 #[test]
+fn zoomed_panels() {
+    for (key, name) in [("1", "main_queue"), ("4", "throughput"), ("5", "latency"), ("6", "sessions")] {
+        let mut model = fixture::model(80, 24, Theme::Colour, false);
+        keys(&mut model, key);
+        keys(&mut model, "z");
+        insta::assert_snapshot!(format!("zoomed_{name}"), text(&drawn(&model)));
+    }
+}
+
+#[test]
 fn events_on_the_whole_screen() {
     let mut model = fixture::model(80, 24, Theme::Colour, false);
     keys(&mut model, "ej");

@@ -83,8 +83,11 @@ fn mix(model: &Model) -> String {
     parts.join("  ")
 }
 
-/// Zoomed, there is room for the waiting operations by priority.
+/// Zoomed, there is room for the waiting operations by priority, and for what was counted since the start.
 fn priorities(pen: &mut Pen<'_>, inner: Rect, y: u16, model: &Model) {
+    const BAR: u16 = 32;
+    const TOTALS: u16 = 52;
+    const TOTALS_WIDTH: u16 = 24;
     let Some(snapshot) = &model.shown().snapshot else { return };
     let stats = &snapshot.stats;
     let waiting = &snapshot.queue.waiting_ops_by_priority;
@@ -94,10 +97,12 @@ fn priorities(pen: &mut Pen<'_>, inner: Rect, y: u16, model: &Model) {
         let y = y + 1 + row as u16;
         let share = waiting[priority] as f64 / most as f64;
         let x = pen.text(inner, 1, y, &format!("{priority}     "), Role::Label);
-        let x = pen.bar(inner, x, y, 32, share, Role::Bar);
+        let x = pen.bar(inner, x, y, BAR, share, Role::Bar);
         pen.text(inner, x + 1, y, &waiting[priority].to_string(), Role::Text);
     }
-    let y = y + 2 + waiting.len() as u16;
+    let beside = inner.width >= TOTALS + TOTALS_WIDTH;
+    let (x, y) = if beside { (TOTALS, y) } else { (1, y + 2 + waiting.len() as u16) };
+    pen.text(inner, x, y, "since the start", Role::Head);
     let totals = [
         ("accepted", stats.accepted_ops),
         ("completed", stats.completed_ops),
@@ -106,9 +111,9 @@ fn priorities(pen: &mut Pen<'_>, inner: Rect, y: u16, model: &Model) {
         ("refused", stats.refused_ops),
     ];
     for (row, (label, value)) in totals.into_iter().enumerate() {
-        let y = y + row as u16;
-        pen.text(inner, 1, y, label, Role::Label);
-        pen.right(inner, 28, y, &value.to_string(), Role::Text);
+        let y = y + 1 + row as u16;
+        pen.text(inner, x, y, label, Role::Label);
+        pen.right(inner, x + TOTALS_WIDTH, y, &value.to_string(), Role::Text);
     }
 }
 
