@@ -20,6 +20,8 @@ impl Peer {
     /// The peer of a unix socket (SO_PEERCRED). Its groups are looked up only when they matter, in the system's group
     /// database: SO_PEERGROUPS cannot be asked for without unsafe code.
     pub(super) async fn of(end: &UnixEnd, shared: &Shared) -> std::io::Result<Self> {
+        // Inherited from the listener by newer kernels only.
+        rustix::net::sockopt::set_socket_passcred(end.socket(), true)?;
         let credentials = end.peer()?;
         let matters = shared.options.admin_gid.is_some() && !shared.trusts(credentials.uid);
         let groups = if matters {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use acrypto_core::Stream;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::Shared;
@@ -26,6 +26,9 @@ const OUT_MAX_DATAGRAMS: usize = 64;
 const CHANGES_MAX: usize = 64;
 /// How long a client that is one too many has to say what it wants, so that it can be told.
 const TURN_AWAY: Duration = Duration::from_secs(1);
+
+/// How long a connection may take to answer what is under way when the server stops.
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// What is known of one connection.
 pub(super) struct Connection {
@@ -89,25 +92,41 @@ pub(super) async fn serve(shared: Arc<Shared>, end: End, peer: Peer) {
             packet = end.receive() => packet,
         };
         let Ok(Some(packet)) = packet else { break false };
-        if connection.take_in(packet, &mut lanes, &mut tasks).await.is_err() {
+        let overdue = overdue(stopping.clone());
+        let taken_in = tokio::select! {
+            biased;
+            taken_in = connection.take_in(packet, &mut lanes, &mut tasks) => taken_in,
+            () = overdue => break true,
+        };
+        if taken_in.is_err() {
             break false;
         }
         while tasks.try_join_next().is_some() {}
     };
     drop(lanes);
+    let stop_writing = writer.abort_handle();
     if stopped {
-        while tasks.join_next().await.is_some() {}
+        let drain = async {
+            while tasks.join_next().await.is_some() {}
+            connection.end();
+            drop(connection);
+            // The writer ends when the last sender is dropped and everything is sent.
+            let _ = writer.await;
+        };
+        // A client that does not read must not hold the server up.
+        let _ = tokio::time::timeout(DRAIN, drain).await;
     } else {
         tasks.shutdown().await;
+        connection.end();
     }
-    connection.end();
-    drop(connection);
-    // The writer ends when the last sender is dropped and everything is sent, or the client is gone.
-    if stopped {
-        let _ = writer.await;
-    } else {
-        writer.abort();
-    }
+    stop_writing.abort();
+}
+
+/// Waits until the server has been stopping for as long as a connection may take.
+async fn overdue(mut stopping: watch::Receiver<bool>) {
+    // The sender lives as long as the connection.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+    tokio::time::sleep(DRAIN).await;
 }
 
 async fn write(end: Arc<End>, mut inbox: mpsc::Receiver<Datagram>) {

@@ -251,3 +251,22 @@ async fn shutdown_answers_what_is_under_way_and_closes() {
     assert_eq!(client.ping().await, Err(Error::Closed { sent_change: false }));
     assert!(server.runtime().device("soft0").is_ok());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_read_holds_up_neither_others_nor_the_shutdown() {
+    let (server, client) = connected().await;
+    let deaf = server.memory();
+    let mut connection = crate::conn::client::Connection::default();
+    let command = crate::family::Command::StatsGet as u8;
+    loop {
+        let body = crate::attr::Writer::new();
+        let (_, request) = connection.request(crate::family::ID, command, false, body).unwrap();
+        let sent = tokio::time::timeout(Duration::from_secs(1), deaf.send(&request)).await;
+        if sent.is_err() {
+            break;
+        }
+    }
+    client.ping().await.unwrap();
+    server.shutdown().await;
+    client.closed().await;
+}
