@@ -59,7 +59,7 @@ fn decode(bytes: Zeroizing<Vec<u8>>, format: KeyFormat) -> Option<Zeroizing<Vec<
 /// The bytes of an even, non-zero number of hex digits and at most one newline.
 fn from_hex(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let digits = text.strip_suffix(b"\n").unwrap_or(text);
-    if digits.is_empty() || digits.len() % 2 != 0 {
+    if digits.is_empty() || !digits.len().is_multiple_of(2) {
         return None;
     }
     let mut key = Zeroizing::new(Vec::with_capacity(digits.len() / 2));

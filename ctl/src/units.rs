@@ -150,7 +150,7 @@ fn civil_date(days: u64) -> (u64, u64, u64) {
 
 /// Bytes of a hex string.
 pub fn parse_hex(text: &str) -> Result<Vec<u8>, String> {
-    if text.len() % 2 != 0 {
+    if !text.len().is_multiple_of(2) {
         return Err("has an odd number of hex digits".to_owned());
     }
     text.as_bytes()

@@ -161,7 +161,7 @@ fn short_duration(ns: u64) -> String {
     let units = [("m", 60_000_000_000), ("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)];
     units
         .into_iter()
-        .find(|(_, unit)| ns > 0 && ns % unit == 0)
+        .find(|(_, unit)| ns > 0 && ns.is_multiple_of(*unit))
         .map_or_else(|| format!("{ns}ns"), |(name, unit)| format!("{}{name}", ns / unit))
 }
 

@@ -318,19 +318,18 @@ impl Feed {
         let lines = BufReader::new(child.stdout.take().expect("standard output is a pipe"));
         Self { child, lines }
     }
+}
+
+impl Iterator for Feed {
+    type Item = Value;
 
     /// Data of the next line; `None` at the end.
-    pub fn next(&mut self) -> Option<Value> {
+    fn next(&mut self) -> Option<Value> {
         let mut line = String::new();
         match self.lines.read_line(&mut line) {
             Ok(0) | Err(_) => None,
             Ok(_) => Some(serde_json::from_str::<Value>(&line).expect("a line is JSON")["data"].take()),
         }
-    }
-
-    /// Skips to the first line for which `wanted` holds.
-    pub fn find(&mut self, wanted: impl Fn(&Value) -> bool) -> Option<Value> {
-        std::iter::from_fn(|| self.next()).find(|data| wanted(data))
     }
 }
 

@@ -63,7 +63,7 @@ impl Input {
     /// Bytes to come, if that is known before reading.
     pub fn len_bytes(&self) -> Option<u64> {
         // Files of /proc and the like say 0 and have content.
-        (self.metadata.is_file() && self.metadata.len() > 0).then(|| self.metadata.len())
+        (self.metadata.is_file() && self.metadata.len() > 0).then_some(self.metadata.len())
     }
 
     /// Which file this is, if it is one that can be overwritten.
