@@ -20,6 +20,7 @@ impl Shared {
     /// Serves a device once, unless somebody else is at it. True if there was something to do.
     ///
     /// Work that came in while the token was held is not left behind: after letting go, whoever held it looks again.
+    /// A queued device needs no second look: only its worker comes here, and what waits in its ring waits for room.
     pub(crate) fn service(&self, device: &Arc<Device>) -> bool {
         let mut worked = false;
         loop {
@@ -31,7 +32,8 @@ impl Shared {
                 self.dispatch();
             }
             fence(Ordering::SeqCst);
-            if did || device.ring.is_empty() {
+            // What a queued device has no room for waits for its answers, not for us.
+            if did || !device.is_direct || device.ring.is_empty() {
                 return worked;
             }
         }
