@@ -1,5 +1,7 @@
 //! Every way to submit gives every result back, once, and equal to the direct library call.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

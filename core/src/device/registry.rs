@@ -254,6 +254,11 @@ impl Device {
             || self.due_ns.load(Ordering::Relaxed) <= now.0
     }
 
+    /// Whether work or mail lies there that no submitter and no worker may be coming back for.
+    pub(crate) fn is_neglected(&self) -> bool {
+        self.is_direct && !self.ring.is_empty() || self.attention.load(Ordering::Acquire)
+    }
+
     /// A copy of the attempts' counters; what is derived can't be negative, because `taken` is read last.
     pub(crate) fn counters(&self) -> DeviceCounters {
         let cells = &self.cells;

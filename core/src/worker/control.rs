@@ -29,7 +29,7 @@ impl Control {
         let mut is_work_left = false;
         for device in devices.iter() {
             shared.age_health(device);
-            is_work_left |= device.wants_service(now);
+            is_work_left |= device.is_neglected();
         }
         self.scan(shared, now);
         shared.forget_gone();
