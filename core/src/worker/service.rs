@@ -20,7 +20,6 @@ impl Shared {
     /// Serves a device once, unless somebody else is at it. True if there was something to do.
     ///
     /// Work that came in while the token was held is not left behind: after letting go, whoever held it looks again.
-    /// A queued device needs no second look: only its worker comes here, and what waits in its ring waits for room.
     pub(crate) fn service(&self, device: &Arc<Device>) -> bool {
         let mut worked = false;
         loop {
