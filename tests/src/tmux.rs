@@ -50,6 +50,8 @@ impl Terminal {
         });
         let mut terminal = Self { socket, control, _stdin: stdin, changes };
         terminal.wait_for("the shell", |screen| screen.contains("ready>"));
+        // Everything ends with the control client, whatever became of the socket until then.
+        terminal.tell(&["set-option", "-g", "destroy-unattached", "on"]);
         terminal.resize(columns, rows);
         Some(terminal)
     }
@@ -72,9 +74,11 @@ impl Terminal {
         self.press(&["Enter"]);
     }
 
-    /// What is on the screen.
+    /// What is on the screen; nothing before there is one.
     pub fn screen(&self) -> String {
-        self.tell(&["capture-pane", "-p", "-t", "main"])
+        let mut command = tmux(&self.socket);
+        command.args(["capture-pane", "-p", "-t", "main"]);
+        ended(command).text()
     }
 
     /// Whether a program has the alternate screen, and whether the cursor is shown.
@@ -108,13 +112,12 @@ impl Terminal {
     fn tell(&self, arguments: &[&str]) -> String {
         let mut command = tmux(&self.socket);
         command.args(arguments);
-        ended(command).text()
+        ended(command).expect_code(0).text()
     }
 }
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        self.tell(&["kill-server"]);
         let _ = self.control.kill();
         let _ = self.control.wait();
     }

@@ -20,12 +20,13 @@ fn age(screen: &str, word: &str) -> Option<u32> {
 }
 
 fn pid(scratch: &Scratch) -> Pid {
-    let text = String::from_utf8(scratch.read("pid")).unwrap();
-    Pid::from_raw(text.trim().parse().unwrap()).unwrap()
+    let text = String::from_utf8(scratch.read("pid")).expect("a process id is text");
+    Pid::from_raw(text.trim().parse().expect("a process id is a number")).expect("it is positive")
 }
 
 fn send(pid: u32, signal: Signal) {
-    kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), signal).unwrap();
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id is positive");
+    kill_process(pid, signal).expect("the signal can be sent");
 }
 
 /// Opens the workbench and waits until it is live.

@@ -1,6 +1,7 @@
 //! The loop: brings what happens to the model, carries out its effects, draws.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -105,6 +106,15 @@ struct Workbench<'a> {
     inbox: mpsc::Receiver<Arrival>,
 }
 
+/// What woke the loop.
+enum Wake {
+    Message(Message),
+    Resumed,
+    Frame,
+    Input(Option<io::Result<Event>>),
+    Arrival(Arrival),
+}
+
 /// Whether the loop goes on.
 #[derive(PartialEq, Eq)]
 enum Flow {
@@ -142,28 +152,34 @@ impl<'a> Workbench<'a> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut frame_at = self.started;
         loop {
-            let flow = tokio::select! {
+            let wake = tokio::select! {
                 biased;
-                () = signals.end.any() => self.deliver(Message::Terminate)?,
-                _ = signals.resume.recv() => self.resume()?,
-                () = sleep_until(frame_at), if self.model.dirty => {
+                () = signals.end.any() => Wake::Message(Message::Terminate),
+                _ = signals.resume.recv() => Wake::Resumed,
+                () = sleep_until(frame_at), if self.model.dirty => Wake::Frame,
+                event = keys.next() => Wake::Input(event),
+                Some(arrival) = self.inbox.recv() => Wake::Arrival(arrival),
+                _ = ticks.tick() => Wake::Message(Message::Tick { now_ns: self.now_ns() }),
+            };
+            // The hook gave the terminal back: nothing may be drawn any more.
+            if terminal::panicked() {
+                return Err(Error::Panicked);
+            }
+            while self.tasks.try_join_next().is_some() {}
+            while self.actions.try_join_next().is_some() {}
+            let flow = match wake {
+                Wake::Message(message) => self.deliver(message)?,
+                Wake::Resumed => self.resume()?,
+                Wake::Input(Some(event)) => self.input(event?)?,
+                Wake::Input(None) => Flow::End,
+                Wake::Arrival(arrival) => self.arrive(arrival)?,
+                Wake::Frame => {
                     self.model.dirty = false;
                     self.screen.draw(&self.model)?;
                     frame_at = Instant::now() + FRAME;
                     Flow::On
                 }
-                event = keys.next() => match event {
-                    Some(event) => self.input(event?)?,
-                    None => Flow::End,
-                },
-                Some(arrival) = self.inbox.recv() => self.arrive(arrival)?,
-                _ = ticks.tick() => self.deliver(Message::Tick { now_ns: self.now_ns() })?,
             };
-            while self.tasks.try_join_next().is_some() {}
-            while self.actions.try_join_next().is_some() {}
-            if terminal::panicked() {
-                return Err(Error::Panicked);
-            }
             match flow {
                 Flow::On => {}
                 Flow::End => return Ok(()),

@@ -115,6 +115,7 @@ fn restore() {
 /// On the drawing thread a panic gives the terminal back before it is reported. On any other thread the report waits
 /// until the screen is given back, since it would only be drawn over.
 fn install_hook() {
+    PANICKED.store(false, Ordering::SeqCst);
     if let Ok(mut reports) = REPORTS.lock() {
         reports.0 = Some(thread::current().id());
     }
