@@ -16,7 +16,7 @@ use crate::theme::Role;
 const GAP: u16 = 2;
 const MARGIN: u16 = 3;
 const SPARK_MIN: u16 = 8;
-const SPARK_MAX: u16 = 60;
+const SPARK_MAX: u16 = 120;
 const NAME_MAX: u16 = 20;
 
 /// A column of the table.

@@ -294,6 +294,53 @@ fn any_size_any_page_any_dialog_is_drawn() {
 }
 
 #[test]
+fn no_sequence_of_keys_sizes_and_news_fails() {
+    const KEYS: &[u8] = b"1234567jkgGabuoLzsS +-=e?qr0d";
+    const CODES: [KeyCode; 9] = [
+        KeyCode::Enter,
+        KeyCode::Esc,
+        KeyCode::Tab,
+        KeyCode::BackTab,
+        KeyCode::Up,
+        KeyCode::Down,
+        KeyCode::PageDown,
+        KeyCode::PageUp,
+        KeyCode::Backspace,
+    ];
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut draw = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % below as u64) as usize
+    };
+    let mut model = fixture::model(80, 24, Theme::Colour, false);
+    for step in 1..=4_000 {
+        match draw(20) {
+            0 => drop(update(
+                &mut model,
+                Message::Resize { columns: 1 + draw(200) as u16, rows: 1 + draw(60) as u16 },
+            )),
+            1 => {
+                let mut snapshot = fixture::snapshot(fixture::STEPS + step);
+                snapshot.devices.truncate(draw(7));
+                snapshot.sessions.truncate(draw(200));
+                snapshot.balancers.truncate(1 + draw(3));
+                snapshot.server.epoch += u32::from(draw(8) == 0);
+                update(&mut model, Message::Snapshot(Box::new(snapshot)));
+            }
+            2 => drop(update(&mut model, Message::Disconnected { reason: "gone".to_owned() })),
+            3 => drop(update(&mut model, Message::EventsLost { events: 3 })),
+            4..=9 => press(&mut model, CODES[draw(CODES.len())]),
+            _ => press(&mut model, KeyCode::Char(char::from(KEYS[draw(KEYS.len())]))),
+        }
+        if step % 10 == 0 {
+            drawn(&model);
+        }
+    }
+}
+
+#[test]
 fn every_size_from_1x1_is_drawn() {
     let mut model = fixture::model(80, 24, Theme::Colour, false);
     for columns in (1..=58).step_by(9).chain(59..=130).chain((140..=300).step_by(20)) {
