@@ -299,7 +299,10 @@ impl Runtime {
             .map(DeviceId)
             .map_err(|_| Error::Limit { what: "devices in the life of a runtime", limit: 65_534 })?;
         let device = Device::new(id, name, uid, parameters, engine, &shared.config, shared.now());
-        shared.link(Arc::new(device))?;
+        if let Err(error) = shared.link(Arc::new(device)) {
+            event("refused", Severity::Error, error.to_string());
+            return Err(error);
+        }
         event("up", Severity::Info, format!("added, kind {}", info.kind));
         shared.replan();
         Ok(id)

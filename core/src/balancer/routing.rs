@@ -8,7 +8,7 @@ use crate::device::DeviceState;
 use crate::device::registry::Device;
 use crate::op::DeviceId;
 use crate::stats::counter::thread_number;
-use crate::submit::{SIZE_CLASSES, Shape, size_class};
+use crate::submit::{SIZE_CLASSES, Shape, Tried, size_class};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl Routing {
 
     /// Picks a device for an operation that the devices in `tried` have failed already.
     #[inline]
-    pub(crate) fn pick(&self, shape: Shape, tried: u64) -> Pick<'_> {
+    pub(crate) fn pick(&self, shape: Shape, tried: &Tried) -> Pick<'_> {
         let Some(lane) = self.lane(shape.algorithm(), size_class(shape.bytes())) else { return Pick::None };
         let count = lane.candidates.len();
         let first = match lane.rule {
@@ -79,9 +79,7 @@ impl Routing {
         for offset in 0..count {
             let device = &lane.candidates[(first + offset) % count];
             let state = device.state();
-            if !state.is_usable()
-                || tried & (1 << (device.id.0 % 64)) != 0
-                || !device.can(shape.algorithm(), shape.kind())
+            if !state.is_usable() || tried.contains(device.id) || !device.can(shape.algorithm(), shape.kind())
             {
                 continue;
             }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::algorithm::{Algorithm, OpKind};
@@ -39,7 +40,13 @@ impl Engine {
         }
     }
 
+    /// Opens a session, unless the device panics.
     pub(crate) fn open(&mut self, state: &SessionState) -> Result<Handle, Error> {
+        let panicked = Error::Device { device: String::new(), reason: PANICKED.to_owned() };
+        guarded(|| self.try_open(state)).unwrap_or(Err(panicked))
+    }
+
+    fn try_open(&mut self, state: &SessionState) -> Result<Handle, Error> {
         let refused = Error::NoDevice { algorithm: state.spec.algorithm };
         match self {
             Self::Direct(device) => {
@@ -53,12 +60,22 @@ impl Engine {
         }
     }
 
+    /// Closes a session. A panic in it changes nothing for anybody else.
     pub(crate) fn close(&mut self, handle: Handle) {
-        match self {
+        guarded(|| match self {
             Self::Direct(device) => device.close(handle),
             Self::Queued(device) => device.close(handle),
-        }
+        });
     }
+}
+
+/// What is said of a device that panicked.
+pub(crate) const PANICKED: &str = "panicked";
+
+/// Calls into a device; `None` when it panicked. Whatever it left behind is its own, and it gets no further work until
+/// it has been reset and has passed its known answers.
+pub(crate) fn guarded<R>(call: impl FnOnce() -> R) -> Option<R> {
+    catch_unwind(AssertUnwindSafe(call)).ok()
 }
 
 impl fmt::Debug for Engine {

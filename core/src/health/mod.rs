@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::clock::Nanos;
 use crate::device::DeviceState;
 use crate::device::fault::FaultSpec;
-use crate::device::registry::{Device, Mail};
+use crate::device::registry::{Device, Mail, PANICKED};
 use crate::error::Error;
 use crate::event::{Draft, EventKind, Severity};
 use crate::runtime::Shared;
@@ -104,6 +104,19 @@ impl Shared {
         if device.state() == DeviceState::Broken {
             device.post(Mail::TakeBack);
         }
+        self.replan();
+    }
+
+    /// A queued device panicked: nothing it says is believed until it is repaired.
+    pub(crate) fn device_panicked(&self, device: &Arc<Device>) {
+        {
+            let mut health = device.health.lock();
+            if !device.state().is_usable() {
+                return;
+            }
+            self.transit(device, &mut health, DeviceState::Broken, PANICKED.to_owned(), self.owner);
+        }
+        device.post(Mail::TakeBack);
         self.replan();
     }
 

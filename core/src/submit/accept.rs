@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
-use super::{Body, Shape};
+use super::{Body, Shape, Tried};
 use crate::algorithm::{Class, OpKind};
 use crate::balancer::routing::Pick;
 use crate::clock::Nanos;
@@ -152,7 +152,7 @@ impl Shared {
             if self.waiting.blocks(shape.priority()) {
                 break;
             }
-            let Pick::Device(device, room) = routing.pick(shape, 0) else { break };
+            let Pick::Device(device, room) = routing.pick(shape, &Tried::none()) else { break };
             self.lend_first(device, room, shape, slots);
             self.kick(device);
         }

@@ -10,6 +10,8 @@ pub(crate) mod future;
 
 use std::sync::Arc;
 
+use arrayvec::ArrayVec;
+
 use crate::algorithm::{Algorithm, OpKind};
 use crate::error::OpError;
 use crate::op::{Chain, Completion, DeviceId, Iv, Output, Request};
@@ -18,6 +20,29 @@ pub use batch::BatchFuture;
 pub use burst::Burst;
 pub use callback::CallbackSession;
 pub use future::OpFuture;
+
+/// Devices that failed an operation. Of more than it holds, the oldest are forgotten and may be tried again.
+#[derive(Debug, Default)]
+pub(crate) struct Tried(ArrayVec<DeviceId, 8>);
+
+impl Tried {
+    /// Of an operation that is new.
+    pub(crate) fn none() -> Self {
+        Self(ArrayVec::new_const())
+    }
+
+    #[inline]
+    pub(crate) fn contains(&self, device: DeviceId) -> bool {
+        self.0.contains(&device)
+    }
+
+    pub(crate) fn add(&mut self, device: DeviceId) {
+        if self.0.is_full() {
+            self.0.remove(0);
+        }
+        self.0.push(device);
+    }
+}
 
 /// The body of a slot: a request, then its result.
 #[derive(Debug, Default)]
@@ -36,8 +61,8 @@ pub(crate) struct Body {
     pub(crate) position: u32,
     pub(crate) attempts: u16,
     pub(crate) device: Option<DeviceId>,
-    /// Devices that failed it: bit = number modulo 64.
-    pub(crate) tried: u64,
+    /// Devices that failed it, the latest of them.
+    pub(crate) tried: Tried,
     /// Why the last attempt failed.
     pub(crate) last_reason: &'static str,
     pub(crate) source_intact: bool,
@@ -60,7 +85,7 @@ impl Body {
         self.position = position;
         self.attempts = 0;
         self.device = None;
-        self.tried = 0;
+        self.tried.0.clear();
         self.last_reason = "";
         self.source_intact = true;
         self.output = Output::NONE;

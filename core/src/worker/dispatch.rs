@@ -10,7 +10,7 @@ use crate::queue::word::{State, Word};
 use crate::runtime::Shared;
 use crate::session::PRIORITIES;
 use crate::submit::accept::NO_DEVICE;
-use crate::submit::{Body, Shape};
+use crate::submit::{Body, Shape, Tried};
 use crate::sync::atomic::Ordering;
 
 /// A backlog is worth waking a sleeper for when working it off would take longer than this, in nanoseconds. The
@@ -59,13 +59,12 @@ impl Shared {
                 continue;
             };
             let shape = Shape(self.slab.slot(index).meta.shape.load(Ordering::Relaxed));
-            if let Pick::Full = routing.pick(shape, 0) {
+            if let Pick::Full = routing.pick(shape, &Tried::none()) {
                 return moved;
             }
             ring.pop();
             let Some(mut held) = self.slab.claim(index, word, State::Held) else { continue };
-            let tried = held.body().tried;
-            match routing.pick(shape, tried) {
+            match routing.pick(shape, &held.body().tried) {
                 Pick::Full => {
                     self.line_up_again(held, word);
                     continue;
@@ -127,9 +126,8 @@ impl Shared {
     pub(crate) fn requeue(&self, mut held: Held<'_, Body>) {
         let word = held.word();
         let shape = Shape(held.meta().shape.load(Ordering::Relaxed));
-        let tried = held.body().tried;
         let is_last = word.attempt() >= self.config.attempts_max;
-        if is_last || matches!(self.routing.load().pick(shape, tried), Pick::None) {
+        if is_last || matches!(self.routing.load().pick(shape, &held.body().tried), Pick::None) {
             return self.nobody_left(held);
         }
         self.shards.mine().moved.add(1);

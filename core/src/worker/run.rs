@@ -10,6 +10,7 @@ use crate::clock::Nanos;
 use crate::device::registry::{Device, Engine, Exec, Open};
 use crate::device::{DeviceError, DirectOp, Handle, RUN_MAX_OPS};
 use crate::error::{Error, OpError, Progress};
+use crate::op::DeviceId;
 use crate::padding;
 use crate::queue::slab::Held;
 use crate::queue::word::State;
@@ -175,7 +176,7 @@ impl Shared {
             body.attempts = attempts;
             body.queue_ns = started.0.saturating_sub(this);
             body.service_ns = service_ns;
-            settle(body, shape, *result, device.id.0);
+            settle(body, shape, *result, device.id);
             if !wants_another_device(body, *result) {
                 tally.ended += 1;
                 tally.bytes += shape.bytes() as u64;
@@ -305,7 +306,7 @@ pub(crate) fn mark_started(slots: &[Held<'_, Body>]) -> u64 {
 }
 
 /// Writes the outcome of an attempt into the body.
-pub(crate) fn settle(body: &mut Body, shape: Shape, result: Result<(), DeviceError>, device: u16) {
+pub(crate) fn settle(body: &mut Body, shape: Shape, result: Result<(), DeviceError>, device: DeviceId) {
     match result {
         Ok(()) => {
             if body.is_padded
@@ -323,7 +324,7 @@ pub(crate) fn settle(body: &mut Body, shape: Shape, result: Result<(), DeviceErr
         }
         Err(DeviceError::Failed { reason, progress, source_intact }) => {
             body.last_reason = reason;
-            body.tried |= 1 << (device % 64);
+            body.tried.add(device);
             if !source_intact {
                 body.source_intact = false;
                 body.error = Some(OpError::Broken { attempts: body.attempts, reason, progress });

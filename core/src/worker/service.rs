@@ -6,9 +6,9 @@ use arrayvec::ArrayVec;
 
 use super::run::{SessionGroup, Tally, is_fault, mark_started, record, settle, wants_another_device};
 use crate::device::fault::ActiveFault;
-use crate::device::registry::{Device, Engine, Exec, Mail};
+use crate::device::registry::{Device, Engine, Exec, Mail, PANICKED, guarded};
 use crate::device::{Answer, DeviceError, DeviceState, QueuedOp, Ticket};
-use crate::error::Progress;
+use crate::error::{Error, Progress};
 use crate::health::selftest::Selftest;
 use crate::queue::slab::Held;
 use crate::queue::word::State;
@@ -51,7 +51,9 @@ impl Shared {
             exec.fault = None;
             self.fault_ended(device);
         }
-        if !device.is_direct && exec.selftest.is_none() {
+        // A broken device's answers are of no use any more: its operations are elsewhere.
+        let is_polled = |state: DeviceState| state.is_usable() || state == DeviceState::Draining;
+        if !device.is_direct && is_polled(device.state()) {
             worked |= self.collect(device, exec);
         }
         if device.state().is_usable() {
@@ -61,7 +63,11 @@ impl Shared {
             worked |= self.evacuate(device);
         }
         if !device.is_direct && exec.selftest.is_none() {
-            self.note_due(device, exec);
+            if is_polled(device.state()) {
+                self.note_due(device, exec);
+            } else {
+                device.due_ns.store(u64::MAX, Ordering::Relaxed);
+            }
         }
         worked
     }
@@ -86,7 +92,9 @@ impl Shared {
                     self.take_back_lent(device);
                     let reset = match &mut exec.engine {
                         Engine::Direct(_) => Ok(()),
-                        Engine::Queued(engine) => engine.reset(),
+                        Engine::Queued(engine) => guarded(|| engine.reset()).unwrap_or_else(|| {
+                            Err(Error::Device { device: device.name.clone(), reason: PANICKED.to_owned() })
+                        }),
                     };
                     device.cells.in_flight.store(0, Ordering::Relaxed);
                     exec.answers.clear();
@@ -146,7 +154,7 @@ impl Shared {
             if let Some(mut held) = self.slab.claim(index, word, State::Held) {
                 device.cells.abandoned_running.add(1);
                 count += 1;
-                held.body().tried |= 1 << (device.id.0 % 64);
+                held.body().tried.add(device.id);
                 held.body().last_reason = "device was taken out of service";
                 self.requeue(held);
             }
@@ -157,7 +165,7 @@ impl Shared {
     /// Hands a run from the queue over to a queued device.
     fn hand_over(&self, device: &Arc<Device>, exec: &mut Exec) -> bool {
         let Engine::Queued(engine) = &exec.engine else { return false };
-        let room = engine.room();
+        let room = guarded(|| engine.room()).unwrap_or(0);
         let mut slots = ArrayVec::new();
         self.take_run(device, room.min(device.run_max_ops), State::Held, &mut slots);
         if slots.is_empty() {
@@ -210,7 +218,9 @@ impl Shared {
         }
         device.cells.in_flight.fetch_add(exec.ops.len(), Ordering::Relaxed);
         if let Engine::Queued(engine) = &mut exec.engine {
-            engine.submit(now, &mut exec.ops);
+            if guarded(|| engine.submit(now, &mut exec.ops)).is_none() {
+                self.device_panicked(device);
+            }
         }
         exec.ops.clear();
         true
@@ -220,7 +230,9 @@ impl Shared {
     fn collect(&self, device: &Arc<Device>, exec: &mut Exec) -> bool {
         let Engine::Queued(engine) = &mut exec.engine else { return false };
         let mut answers = std::mem::take(&mut exec.answers);
-        engine.poll(self.now(), &mut answers);
+        if guarded(|| engine.poll(self.now(), &mut answers)).is_none() {
+            self.device_panicked(device);
+        }
         let worked = !answers.is_empty();
         for Answer { ticket, result } in answers.drain(..) {
             let lent = self.slab.current(ticket.0).filter(|(_, word)| word.state() == State::Lent);
@@ -250,14 +262,15 @@ impl Shared {
         worked
     }
 
-    fn note_due(&self, device: &Device, exec: &mut Exec) {
-        if let Engine::Queued(engine) = &mut exec.engine {
-            let due = engine.poll(self.now(), &mut exec.answers);
-            // Answers that came just now are taken at once.
-            let due = if exec.answers.is_empty() { due.map_or(u64::MAX, |due| due.0) } else { 0 };
-            device.due_ns.store(due, Ordering::Relaxed);
-            device.cells.in_flight.store(engine.in_flight(), Ordering::Relaxed);
-        }
+    fn note_due(&self, device: &Arc<Device>, exec: &mut Exec) {
+        let Engine::Queued(engine) = &mut exec.engine else { return };
+        let answers = &mut exec.answers;
+        let polled = guarded(|| (engine.poll(self.now(), answers), engine.in_flight()));
+        let Some((due, in_flight)) = polled else { return self.device_panicked(device) };
+        // Answers that came just now are taken at once.
+        let due = if exec.answers.is_empty() { due.map_or(u64::MAX, |due| due.0) } else { 0 };
+        device.due_ns.store(due, Ordering::Relaxed);
+        device.cells.in_flight.store(in_flight, Ordering::Relaxed);
     }
 
     /// Concludes one attempt of a queued device.
@@ -279,7 +292,7 @@ impl Shared {
         body.attempts = attempts;
         body.queue_ns = started.0.saturating_sub(submitted);
         body.service_ns = now.since(started);
-        settle(body, shape, result, device.id.0);
+        settle(body, shape, result, device.id);
         if body.error.is_some() {
             // The device's copy of a failed input is of no use to anybody.
             body.shared = None;
