@@ -16,17 +16,22 @@ const SIMULATED: [(&str, &[(&str, &str)]); 3] = [
     ("accel2", &[("op-ns", "12000000"), ("lanes", "8"), ("queue", "16"), ("seed", "3")]),
 ];
 
+/// Operations in the main queue at most: few, so that its bar moves.
+const MAIN_QUEUE_MAX_OPS: usize = 512;
+
 /// Loads: algorithm, bytes an operation, clients, operations a second.
-const LOADS: [(Algorithm, usize, usize, f64); 4] = [
+const LOADS: [(Algorithm, usize, usize, f64); 6] = [
     (Algorithm::Aes128Ctr, 4_096, 256, 4_000.0),
     (Algorithm::Aes256Cbc, 16_384, 64, 800.0),
     (Algorithm::Aes256Gcm, 1_024, 128, 2_000.0),
     (Algorithm::Sha256, 8_192, 64, 1_000.0),
+    (Algorithm::HmacSha256, 2_048, 64, 900.0),
+    (Algorithm::ChaCha20Poly1305, 1_400, 64, 700.0),
 ];
 
 /// A server of the scenario.
 pub fn demo() -> Result<Server, Failure> {
-    let runtime = Runtime::start(Config::default())?;
+    let runtime = Runtime::start(Config { main_queue_max_ops: MAIN_QUEUE_MAX_OPS, ..Config::default() })?;
     add_devices(&runtime, "soft", 2)?;
     for (name, parameters) in SIMULATED {
         let parameters: Vec<(String, String)> =
