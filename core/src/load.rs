@@ -303,7 +303,7 @@ fn drive(session: &Session, load: &Load) {
                 break;
             }
         }
-        if spec.rate_ops_per_s.is_some() || burst.outstanding_ops() == 0 {
+        if spec.rate_ops_per_s.is_some() || is_idle && burst.outstanding_ops() == 0 {
             // Completions that come meanwhile are fetched at the next beat, without waking anybody.
             std::thread::park_timeout(Duration::from_nanos(spec.beat_ns()));
         } else if is_idle {
