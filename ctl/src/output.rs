@@ -5,6 +5,8 @@
 
 use std::io::{self, IsTerminal as _, Write};
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use serde_json::{Value, json};
 
 use crate::cli::{Color, Global};
@@ -219,6 +221,24 @@ pub fn write_text(text: &str) -> Result<(), Failure> {
 pub fn write_bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| Failure::stdout(&error))
+}
+
+/// Ends when whoever reads standard output is gone, so that a command which waits for events need not.
+pub async fn reader_gone() -> Failure {
+    let (gone, seen) = tokio::sync::oneshot::channel();
+    let watch = move || {
+        let stdout = io::stdout();
+        // Nothing is asked for: an error or a hang-up is always told.
+        let mut watched = [PollFd::new(&stdout, PollFlags::empty())];
+        while matches!(poll(&mut watched, None), Ok(0) | Err(Errno::INTR)) {}
+        let _ = gone.send(());
+    };
+    let started = std::thread::Builder::new().name("stdout".to_owned()).spawn(watch);
+    match (started, seen.await) {
+        (Ok(_), Ok(())) => Failure::silent(Exit::Done),
+        // Not seen at once, then: the next write will tell.
+        _ => std::future::pending().await,
+    }
 }
 
 /// Says on standard error why a command, or a part of it, failed.

@@ -13,8 +13,18 @@ use crate::output::{self, Format};
 /// Cursor home, and everything below it erased.
 const HOME_AND_ERASE: &str = "\x1b[H\x1b[J";
 
-/// Runs a command once, or until interrupted if it is to be watched.
+/// Runs a command once, or until interrupted if it is to be watched; events and watched rows end with their reader.
 pub async fn run(context: &Context, client: &Client, command: &Command) -> Result<Exit, Failure> {
+    if context.global.watch.is_none() && !matches!(command, Command::Monitor(_)) {
+        return once(context, client, command).await;
+    }
+    tokio::select! {
+        ended = again(context, client, command) => ended,
+        failure = output::reader_gone() => Err(failure),
+    }
+}
+
+async fn again(context: &Context, client: &Client, command: &Command) -> Result<Exit, Failure> {
     let Some(every) = context.global.watch else { return once(context, client, command).await };
     let redraw = context.printer.format == Format::Table && std::io::stdout().is_terminal();
     let mut ticks = tokio::time::interval(every.max(std::time::Duration::from_millis(10)));

@@ -255,6 +255,20 @@ fn a_monitor_ends_with_its_count_its_time_and_its_server() {
 }
 
 #[test]
+fn a_monitor_whose_reader_goes_away_ends_quietly() {
+    let daemon = Daemon::start();
+    for line in ["monitor --since 0", "device list --watch=1m"] {
+        let mut command = daemon.acrypto(line);
+        let mut child = piped(&mut command).spawn().unwrap();
+        let mut first = [0];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut first).unwrap();
+        drop(child.stdout.take());
+        let ended = wait(child).expect_code(0);
+        assert_eq!(ended.stderr, "");
+    }
+}
+
+#[test]
 fn the_daemon_says_where_it_cannot_listen() {
     let scratch = Scratch::new();
     scratch.write("file", "");
