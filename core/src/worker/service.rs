@@ -217,10 +217,10 @@ impl Shared {
             }
         }
         device.cells.in_flight.fetch_add(exec.ops.len(), Ordering::Relaxed);
-        if let Engine::Queued(engine) = &mut exec.engine {
-            if guarded(|| engine.submit(now, &mut exec.ops)).is_none() {
-                self.device_panicked(device);
-            }
+        if let Engine::Queued(engine) = &mut exec.engine
+            && guarded(|| engine.submit(now, &mut exec.ops)).is_none()
+        {
+            self.device_panicked(device);
         }
         exec.ops.clear();
         true
