@@ -115,7 +115,7 @@ fn an_unreadable_input_is_named() {
     let scratch = scratch();
     let opened = std::fs::set_permissions(
         scratch.file("plain"),
-        <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0),
+        <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o000),
     );
     opened.unwrap();
     // Root reads everything; a file of /proc that nobody can read stands in.
