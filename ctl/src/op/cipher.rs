@@ -1,6 +1,7 @@
 //! `op encrypt` and `op decrypt`.
 
 use std::io::IsTerminal as _;
+use std::sync::Arc;
 
 use acrypto_core::{Algorithm, Class, Error, Iv, OpKind};
 use serde_json::json;
@@ -8,6 +9,7 @@ use serde_json::json;
 use super::engine::{Engine, Job, Session, SessionPlan, counter_iv, is_parallel};
 use super::input::{Identity, Input};
 use super::pipeline::{self, Lane, Made, Outcome};
+use super::positional::{self, Transform};
 use super::target::{Kept, Target, Writer};
 use crate::cli::CipherArgs;
 use crate::context::Context;
@@ -196,6 +198,15 @@ impl Task {
     fn parallel(self, session: &Session) -> Result<Outcome, Failure> {
         let chunk_bytes = self.engine.chunk_bytes();
         let (kind, iv) = (self.kind, self.iv);
+        if let (Engine::Embedded(_), Some(input_bytes)) = (&self.engine, self.input.positional_len())
+            && self.writer.is_positional()
+        {
+            let session = session.clone();
+            let transform: Transform = Arc::new(move |offset, data| {
+                session.call(Job { kind, data, iv: counter_iv(&iv, offset), aad: Vec::new() })
+            });
+            return positional::run(self.input, input_bytes, self.engine.lanes(), self.writer, transform);
+        }
         let lane = || -> Lane {
             let session = session.clone();
             Box::new(move |chunk| {

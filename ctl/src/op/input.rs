@@ -31,6 +31,7 @@ pub struct Input {
     file: File,
     name: String,
     metadata: Metadata,
+    is_named: bool,
 }
 
 impl Input {
@@ -38,9 +39,10 @@ impl Input {
     pub fn open(path: Option<&Path>) -> Result<Self, Failure> {
         let path = path.filter(|path| *path != Path::new("-"));
         let name = path.map_or_else(|| "standard input".to_owned(), |path| path.display().to_string());
-        Self::open_file(path)
-            .map_err(|error| Failure::file("read", &name, &error))
-            .map(|(file, metadata)| Self { file, name, metadata })
+        match Self::open_file(path) {
+            Ok((file, metadata)) => Ok(Self { file, name, metadata, is_named: path.is_some() }),
+            Err(error) => Err(Failure::file("read", &name, &error)),
+        }
     }
 
     fn open_file(path: Option<&Path>) -> io::Result<(File, Metadata)> {
@@ -64,6 +66,16 @@ impl Input {
     pub fn len_bytes(&self) -> Option<u64> {
         // Files of /proc and the like say 0 and have content.
         (self.metadata.is_file() && self.metadata.len() > 0).then_some(self.metadata.len())
+    }
+
+    /// The open file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Length in bytes, if any part may be read at any time: of a file we opened ourselves, from its beginning.
+    pub fn positional_len(&self) -> Option<u64> {
+        self.len_bytes().filter(|_| self.is_named)
     }
 
     /// Which file this is, if it is one that can be overwritten.

@@ -6,6 +6,7 @@ mod engine;
 mod hash;
 mod input;
 mod pipeline;
+mod positional;
 mod random;
 mod sums;
 mod target;

@@ -75,7 +75,12 @@ impl Target {
             Place::Device(file) => self.cloned(file)?,
             Place::File { temporary, .. } => self.cloned(temporary.as_file())?,
         };
-        Ok(Writer { file, name: self.name.clone(), is_stdout: self.is_stdout() })
+        Ok(Writer {
+            file,
+            name: self.name.clone(),
+            is_stdout: self.is_stdout(),
+            is_positional: matches!(self.place, Place::File { .. }),
+        })
     }
 
     fn cloned(&self, file: &File) -> Result<File, Failure> {
@@ -147,9 +152,25 @@ pub struct Writer {
     file: File,
     name: String,
     is_stdout: bool,
+    is_positional: bool,
 }
 
 impl Writer {
+    /// The open file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Name for messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether any part may be written at any time.
+    pub fn is_positional(&self) -> bool {
+        self.is_positional
+    }
+
     /// Writes all of `data`.
     pub fn write(&mut self, data: &[u8]) -> Result<(), Failure> {
         self.file.write_all(data).map_err(|error| match self.is_stdout {
