@@ -236,7 +236,10 @@ fn end(thread: Option<JoinHandle<()>>, load: &Load) {
     load.stop.store(true, Ordering::Release);
     if let Some(thread) = thread {
         thread.thread().unpark();
-        let _ = thread.join();
+        // A callback that a load's own thread carries out may stop it.
+        if thread.thread().id() != std::thread::current().id() {
+            let _ = thread.join();
+        }
     }
 }
 

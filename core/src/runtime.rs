@@ -30,7 +30,7 @@ use crate::stats::{BalancerStatus, DeviceStatus, OpStatus, QueueStatus, RuntimeS
 use crate::submit::Body;
 use crate::submit::face::Faces;
 use crate::sync::Lock;
-use crate::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering, fence};
 use crate::worker::park::Parking;
 use crate::worker::threads::Threads;
 
@@ -114,8 +114,18 @@ impl Shared {
     }
 
     pub(crate) fn stop(&self) {
-        self.stopping.store(true, Ordering::Release);
-        self.stopped.store(true, Ordering::Release);
+        self.stopping.store(true, Ordering::SeqCst);
+        self.stopped.store(true, Ordering::SeqCst);
+        self.room.notify();
+    }
+
+    /// No thread works any more: what a submitter has just put into a queue would stay there.
+    #[inline]
+    pub(crate) fn sweep_if_stopped(&self) {
+        fence(Ordering::SeqCst);
+        if self.is_stopped() {
+            self.end_all();
+        }
     }
 
     /// Ends every operation that is left when no thread works any more.
@@ -181,7 +191,10 @@ impl Shared {
 
     /// Takes a device that is gone out of the list.
     pub(crate) fn unlink(&self, device: &Arc<Device>) {
-        self.evacuate(device);
+        // The ring has one consumer. If somebody is at it now, the scan of the control machine finds what is left.
+        if let Some(_token) = device.exec.try_lock() {
+            self.evacuate(device);
+        }
         let wakers = {
             let mut gone = self.gone.lock();
             let rest = self.devices.load().iter().filter(|other| other.id != device.id).cloned().collect();
@@ -347,7 +360,9 @@ impl Runtime {
             if self.shared.devices.load().iter().all(|device| device.name != name) {
                 return std::task::Poll::Ready(());
             }
-            gone.wakers.push(context.waker().clone());
+            if !gone.wakers.iter().any(|waker| waker.will_wake(context.waker())) {
+                gone.wakers.push(context.waker().clone());
+            }
             std::task::Poll::Pending
         })
         .await;
@@ -521,8 +536,8 @@ impl Runtime {
 
     /// Stops loads and refuses new work; what is accepted goes on.
     pub fn shutdown(&self) {
-        self.shared.loads.stop_all();
         self.shared.stopping.store(true, Ordering::Release);
+        self.shared.loads.stop_all();
         self.shared.room.notify();
     }
 

@@ -112,6 +112,10 @@ impl Stream {
         if !is_last && !chunk.len().is_multiple_of(block) {
             return Err(Error::PartialBlock { algorithm, block, got: chunk.len() }.into());
         }
+        if self.chain.is_none() {
+            return Err(StreamError::BrokenOff);
+        }
+        let held_before = self.held_back.clone();
         if spec.pads() && self.kind == OpKind::Decrypt {
             self.hold_back(&mut chunk, is_last);
         }
@@ -129,6 +133,7 @@ impl Stream {
             Err(Refused { error, .. }) => {
                 // Nothing happened to the stream.
                 self.chain = Some(chain);
+                self.held_back = held_before;
                 return Err(error.into());
             }
         };

@@ -64,6 +64,17 @@ impl Routing {
         self.lanes.get(algorithm as usize * SIZE_CLASSES + class)?.as_ref()
     }
 
+    /// Whether each device that could serve an operation is full. Unlike `pick` it changes nothing.
+    pub(crate) fn is_full(&self, shape: Shape) -> bool {
+        let Some(lane) = self.lane(shape.algorithm(), size_class(shape.bytes())) else { return false };
+        let mut able = lane
+            .candidates
+            .iter()
+            .filter(|device| device.state().is_usable() && device.can(shape.algorithm(), shape.kind()))
+            .peekable();
+        able.peek().is_some() && able.all(|device| device.backlog_ops() >= device.lend_max_ops)
+    }
+
     /// Picks a device for an operation that the devices in `tried` have failed already.
     #[inline]
     pub(crate) fn pick(&self, shape: Shape, tried: &Tried) -> Pick<'_> {

@@ -121,6 +121,8 @@ pub(crate) struct Exec {
     pub(crate) last: Option<(u64, Arc<SessionState>, Handle)>,
     pub(crate) delivery: Delivery,
     pub(crate) uses: u64,
+    /// `uses` when the run began: sessions used since then stay open.
+    pub(crate) run_began: u64,
     pub(crate) selftest: Option<(Selftest, u32)>,
     pub(crate) answers: Vec<Answer>,
     pub(crate) ops: Vec<QueuedOp>,
@@ -151,6 +153,8 @@ pub(crate) struct Device {
     pub(crate) op_cost_ns: AtomicU64,
     /// When a queued device wants to be polled next, nanoseconds.
     pub(crate) due_ns: AtomicU64,
+    /// Somebody left an operation here to whoever comes by, while the run token was taken.
+    pub(crate) left_to_others: AtomicBool,
     /// Mail has come.
     pub(crate) attention: AtomicBool,
     pub(crate) mail: Lock<Vec<Mail>>,
@@ -207,6 +211,7 @@ impl Device {
             total: HistogramCells::new(),
             op_cost_ns: AtomicU64::new(1_000),
             due_ns: AtomicU64::new(u64::MAX),
+            left_to_others: AtomicBool::new(false),
             attention: AtomicBool::new(false),
             mail: Lock::new(Vec::new()),
             fault: Lock::new(None),
@@ -218,6 +223,7 @@ impl Device {
                 last: None,
                 delivery: Delivery::default(),
                 uses: 0,
+                run_began: 0,
                 selftest: None,
                 answers: Vec::new(),
                 ops: Vec::new(),

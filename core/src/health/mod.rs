@@ -111,6 +111,7 @@ impl Shared {
     pub(crate) fn device_panicked(&self, device: &Arc<Device>) {
         {
             let mut health = device.health.lock();
+            device.due_ns.store(u64::MAX, Ordering::Relaxed);
             if !device.state().is_usable() {
                 return;
             }

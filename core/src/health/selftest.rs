@@ -9,14 +9,13 @@ use crate::error::Error;
 use crate::key::Key;
 use crate::op::{Iv, Output};
 use crate::session::SessionSpec;
+use crate::worker::service::POLL_NS;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a device may take for one answer, in nanoseconds.
 const ANSWER_MAX_NS: u64 = 5_000_000_000;
-/// How long to wait for a device that does not know when it will answer, in nanoseconds.
-const POLL_NS: u64 = 1_000_000;
 
 /// The known answers of one device, one after the other.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use super::ring::Ring;
 use crate::session::PRIORITIES;
 use crate::sync::Lock;
+use crate::sync::atomic::AtomicBool;
 
 /// The rings. The token admits one dispatcher at a time.
 #[derive(Debug)]
@@ -12,12 +13,19 @@ pub(crate) struct Waiting {
     rings: [OnceLock<Ring>; PRIORITIES],
     limit: usize,
     pub(crate) token: Lock<()>,
+    /// Somebody found the token taken: its holder looks once more.
+    pub(crate) wanted: AtomicBool,
 }
 
 impl Waiting {
     /// Rings with room for `slots` operations and as many stale entries.
     pub(crate) fn new(slots: usize) -> Self {
-        Self { rings: [const { OnceLock::new() }; PRIORITIES], limit: slots * 2, token: Lock::new(()) }
+        Self {
+            rings: [const { OnceLock::new() }; PRIORITIES],
+            limit: slots * 2,
+            token: Lock::new(()),
+            wanted: AtomicBool::new(false),
+        }
     }
 
     /// The ring of a priority; it can be full only of stale entries.

@@ -88,6 +88,8 @@ impl Shared {
 
     /// Forgets removed devices that nobody can count on any more, and keeps their sums.
     pub(crate) fn forget_gone(&self) {
+        // Engines are dropped after the lock: what they do then is theirs.
+        let mut engines = Vec::new();
         let Some(mut gone) = self.gone.try_lock() else { return };
         let mut kept = Vec::new();
         for device in std::mem::take(&mut gone.devices) {
@@ -106,10 +108,13 @@ impl Shared {
                     sums.queue_wait.add(&device.queue_wait.read());
                     sums.service.add(&device.service.read());
                     sums.total.add(&device.total.read());
+                    engines.push(device);
                 }
             }
         }
         gone.devices = kept;
+        drop(gone);
+        drop(engines);
     }
 
     pub(crate) fn queue_status(&self) -> QueueStatus {

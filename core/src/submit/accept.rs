@@ -1,5 +1,6 @@
 //! Accepting operations: checks, slots, and a first place in a queue.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
@@ -13,6 +14,7 @@ use crate::device::registry::Device;
 use crate::error::Error;
 use crate::op::{DeviceId, Refused, Request};
 use crate::padding;
+use crate::queue::ring::Ring;
 use crate::queue::slab::Held;
 use crate::queue::word::{State, Word};
 use crate::runtime::Shared;
@@ -98,7 +100,10 @@ impl Shared {
             refused += 1;
             on(position, Err(Box::new(Refused { error, request })));
         }
-        slots.drain(filled..).for_each(Held::recycle);
+        if filled < slots.len() {
+            slots.drain(filled..).for_each(Held::recycle);
+            self.room.notify();
+        }
         let shard = self.shards.mine();
         if refused > 0 {
             shard.refused.add(refused);
@@ -157,7 +162,7 @@ impl Shared {
             self.kick(device);
         }
         if slots.is_empty() {
-            return;
+            return self.sweep_if_stopped();
         }
         for held in slots.drain(..) {
             let priority = Shape(held.meta().shape.load(Ordering::Relaxed)).priority();
@@ -165,6 +170,7 @@ impl Shared {
             self.wait_in_line(priority, entry);
         }
         self.dispatch();
+        self.sweep_if_stopped();
     }
 
     /// Lends operations like the first to a device, from the front of `slots`, as many as it has room for.
@@ -179,23 +185,23 @@ impl Shared {
             meta.shape.store(this.dispatched().0, Ordering::Relaxed);
             count += 1;
         }
+        device.cells.taken_first.add(count as u64);
         let mut entries: ArrayVec<u64, RUN_MAX_OPS> = ArrayVec::new();
         for held in slots.drain(..count) {
             entries.push(held.post(State::Queued, 1, device.id));
         }
-        device.cells.taken_first.add(entries.len() as u64);
         let pushed = device.ring.push(&entries);
         // Another submitter was quicker: back into line.
         for entry in &entries[pushed..] {
-            device.cells.moved_out.add(1);
-            self.back_into_line(*entry);
+            self.back_into_line(device, *entry);
         }
     }
 
     /// Takes an operation whose ring entry could not be pushed into the line of its priority.
-    pub(crate) fn back_into_line(&self, entry: u64) {
+    pub(crate) fn back_into_line(&self, device: &Device, entry: u64) {
         let Some((index, word)) = self.slab.current(entry) else { return };
         let Some(held) = self.slab.claim(index, word, State::Held) else { return };
+        device.cells.moved_out.add(1);
         let priority = Shape(held.meta().shape.load(Ordering::Relaxed)).priority();
         match held.repost(State::Waiting, word.attempt(), NO_DEVICE) {
             Ok(entry) => self.wait_in_line(priority, entry),
@@ -206,13 +212,23 @@ impl Shared {
     /// Puts an entry at the end of its priority's line, sweeping stale entries out if there is no room.
     pub(crate) fn wait_in_line(&self, priority: usize, entry: u64) {
         let ring = self.waiting.ring(priority);
-        while ring.push(&[entry]) == 0 {
+        if ring.push(&[entry]) == 0 {
             let _token = self.waiting.token.lock();
-            for _ in 0..ring.len() {
-                let Some(old) = ring.pop() else { break };
-                if self.slab.current(old).is_some() {
-                    ring.push(&[old]);
-                }
+            self.push_sweeping(ring, entry);
+        }
+    }
+
+    /// Puts an entry at the end of a line, for the holder of the waiting token: where there is no room, stale entries
+    /// are swept out. It ends, because there are fewer operations than places.
+    pub(crate) fn push_sweeping(&self, ring: &Ring, entry: u64) {
+        let mut carried = VecDeque::from([entry]);
+        while let Some(first) = carried.front().copied() {
+            if ring.push(&[first]) == 1 {
+                carried.pop_front();
+            } else if let Some(old) = ring.pop()
+                && self.slab.current(old).is_some()
+            {
+                carried.push_back(old);
             }
         }
     }
@@ -238,6 +254,7 @@ impl Shared {
                 }
                 State::Done if drops_result => {
                     if let Some(held) = self.slab.adopt(index, word) {
+                        self.slab.slot(index).meta.waker.take();
                         held.free();
                         self.room.notify();
                     }

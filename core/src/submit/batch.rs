@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::face::{CompletionQueue, Face, Way};
+use super::future::INLINE_MAX_BYTES;
 use crate::device::RUN_MAX_OPS;
 use crate::op::{Completion, Refused, Request};
 use crate::queue::word::State;
@@ -93,7 +94,7 @@ impl BatchFuture {
             if let (Some(index), None) = (self.slots[position], &self.results[position])
                 && shared.slab.word(index).state() == State::Queued
             {
-                shared.help_with(index, usize::MAX);
+                shared.help_with(index, INLINE_MAX_BYTES);
                 self.collect();
             }
         }

@@ -111,10 +111,6 @@ impl Burst {
     pub fn wait(&mut self, at_most: std::time::Duration) {
         let shared = Arc::clone(&self.session.shared);
         let deadline = shared.now().plus(at_most.as_nanos() as u64);
-        if self.outstanding_ops == 0 {
-            std::thread::park_timeout(at_most);
-            return;
-        }
         let mut readable = std::pin::pin!(self.readable());
         let waker = blocking::thread_waker();
         let mut context = std::task::Context::from_waker(&waker);

@@ -9,7 +9,7 @@ use crate::sync::atomic::Ordering;
 
 impl Session {
     /// A way to submit whose results go to `call`. It runs on whatever thread finished the operation, which may be
-    /// the submitter's own, inside `submit`; it should be short. A panic in it is caught and dropped.
+    /// the submitter's own, inside `submit`; it must be short and must not wait for another operation. A panic in it is caught and dropped.
     pub fn with_callback(&self, call: impl Fn(Completion) + Send + Sync + 'static) -> CallbackSession {
         let face = self.shared.faces.register(Way::Callback(Box::new(call)));
         CallbackSession { session: self.clone(), face }

@@ -14,7 +14,7 @@ use crate::session::Session;
 use crate::sync::atomic::Ordering;
 
 /// Largest operation that a waiting caller carries out itself, in bytes; larger ones are left to a worker.
-const INLINE_MAX_BYTES: usize = 16 * 1024;
+pub(crate) const INLINE_MAX_BYTES: usize = 16 * 1024;
 /// Most runs a waiting caller carries out for others before its own comes up.
 const HELP_MAX_RUNS: usize = 4;
 
@@ -117,6 +117,13 @@ impl Shared {
                 return;
             }
             let Some(device) = self.device_by_id(word.device()) else { return };
+            // What is in front may be larger than what the caller would do of its own.
+            let front = device.ring.peek().and_then(|entry| self.slab.current(entry));
+            let bytes_of =
+                |(index, _)| Shape(self.slab.slot(index).meta.shape.load(Ordering::Relaxed)).bytes();
+            if front.map(bytes_of).is_some_and(|bytes| bytes > bytes_max) {
+                return;
+            }
             if !device.is_direct || !self.service(&device) {
                 return;
             }
@@ -129,6 +136,7 @@ impl Shared {
         if word.state() == State::Queued
             && let Some(device) = self.device_by_id(word.device())
         {
+            device.left_to_others.store(true, Ordering::SeqCst);
             self.look_after(&device);
         }
     }

@@ -119,6 +119,12 @@ impl Shared {
         delivery.entries.clear();
     }
 
+    /// As `flush`, and forgets the face, so that it can end.
+    pub(crate) fn finish_delivery(&self, delivery: &mut Delivery) {
+        self.flush(delivery);
+        delivery.face = None;
+    }
+
     fn drop_result(&self, held: Held<'_, Body>) {
         held.free();
         self.room.notify();

@@ -26,15 +26,13 @@ impl Control {
     /// Looks at devices and at a part of the slots.
     pub(crate) fn poll(&mut self, shared: &Arc<Shared>, now: Nanos) -> Progress {
         let devices = shared.devices.load();
-        let mut is_work_left = false;
         for device in devices.iter() {
             shared.age_health(device);
-            is_work_left |= device.is_neglected();
         }
         self.scan(shared, now);
         shared.forget_gone();
         shared.dispatch();
-        if is_work_left {
+        if devices.iter().any(|device| device.is_neglected()) {
             // Below the price of a wake-up, but here for a whole tick: its submitter does not come back for it.
             shared.parking.wake_all();
         }
@@ -63,12 +61,17 @@ impl Control {
                     let progress = if is_started { Extent::MaybeExecuted } else { Extent::NotStarted };
                     shared.give_up(held, OpError::TimedOut { progress });
                 }
-            } else if word.state() == State::Queued {
+            } else if matches!(word.state(), State::Queued | State::Lent) {
                 let device = shared.device_by_id(word.device());
                 let is_lost = device.as_ref().is_none_or(|device| device.state() == DeviceState::Gone);
-                if is_lost && let Some(held) = shared.slab.claim(index, word, State::Held) {
+                if is_lost && let Some(mut held) = shared.slab.claim(index, word, State::Held) {
                     // Lent by somebody who still had the old table in hand.
-                    shared.count_moved_out(word);
+                    if word.state() == State::Lent {
+                        shared.count_taken_back(word);
+                        held.body().tried.add(word.device());
+                    } else {
+                        shared.count_moved_out(word);
+                    }
                     shared.requeue(held);
                 }
             }

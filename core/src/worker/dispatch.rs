@@ -10,8 +10,8 @@ use crate::queue::word::{State, Word};
 use crate::runtime::Shared;
 use crate::session::PRIORITIES;
 use crate::submit::accept::NO_DEVICE;
-use crate::submit::{Body, Shape, Tried};
-use crate::sync::atomic::Ordering;
+use crate::submit::{Body, Shape};
+use crate::sync::atomic::{Ordering, fence};
 
 /// A backlog is worth waking a sleeper for when working it off would take longer than this, in nanoseconds. The
 /// wake-up costs the waker a fifth of it, and the sleeper takes most of it to get going.
@@ -28,24 +28,44 @@ impl Shared {
         }
     }
 
-    /// Lends waiting operations to devices, highest priority first, until none has room.
+    /// Lends waiting operations to devices, highest priority first, until none has room. If somebody else is at it, he
+    /// looks once more before he leaves.
     pub(crate) fn dispatch(&self) {
         while !self.waiting.is_empty() {
-            let Some(_token) = self.waiting.token.try_lock() else { return };
+            self.waiting.wanted.store(true, Ordering::SeqCst);
+            fence(Ordering::SeqCst);
+            let Some(token) = self.waiting.token.try_lock() else { return };
+            self.waiting.wanted.store(false, Ordering::SeqCst);
+            let mut ended = Vec::new();
             let mut moved = false;
             for priority in (0..PRIORITIES).rev() {
                 if self.waiting.len(priority) > 0 {
-                    moved |= self.dispatch_priority(priority);
+                    moved |= self.dispatch_priority(priority, &mut ended);
                 }
             }
-            if !moved {
+            drop(token);
+            // Faces are heard without the token: a callback may submit.
+            for held in ended {
+                if held.word().is_detached() {
+                    self.cancel_held(held);
+                } else {
+                    self.nobody_left(held);
+                }
+            }
+            if moved {
+                // Its submitter may have gone to sleep while it was in line.
+                self.wake_for_backlog();
+            }
+            fence(Ordering::SeqCst);
+            if !moved && !self.waiting.wanted.load(Ordering::SeqCst) {
                 return;
             }
         }
     }
 
-    /// The caller holds the waiting token. True if any operation left the line.
-    fn dispatch_priority(&self, priority: usize) -> bool {
+    /// The caller holds the waiting token. True if any operation left the line. Those that are at their end, detached
+    /// or without a device, are put on `ended`.
+    fn dispatch_priority<'a>(&'a self, priority: usize, ended: &mut Vec<Held<'a, Body>>) -> bool {
         let ring = self.waiting.ring(priority);
         let routing = self.routing.load();
         let mut moved = false;
@@ -59,71 +79,68 @@ impl Shared {
                 continue;
             };
             let shape = Shape(self.slab.slot(index).meta.shape.load(Ordering::Relaxed));
-            if let Pick::Full = routing.pick(shape, &Tried::none()) {
+            if routing.is_full(shape) {
                 return moved;
             }
             ring.pop();
             let Some(mut held) = self.slab.claim(index, word, State::Held) else { continue };
             match routing.pick(shape, &held.body().tried) {
-                Pick::Full => {
-                    self.line_up_again(held, word);
-                    continue;
+                Pick::Full => match held.repost(State::Waiting, word.attempt(), NO_DEVICE) {
+                    Ok(entry) => self.push_sweeping(ring, entry),
+                    Err(held) => ended.push(held),
+                },
+                Pick::Device(device, _) => {
+                    moved = true;
+                    ended.extend(self.lend(held, device, word));
                 }
-                Pick::Device(device, _) => self.lend(held, device, word),
-                Pick::None => self.nobody_left(held),
+                Pick::None => {
+                    moved = true;
+                    ended.push(held);
+                }
             }
-            moved = true;
         }
         moved
     }
 
-    fn line_up_again(&self, held: Held<'_, Body>, word: Word) {
-        let priority = Shape(held.meta().shape.load(Ordering::Relaxed)).priority();
-        match held.repost(State::Waiting, word.attempt(), NO_DEVICE) {
-            // The token is held, so the line can't be swept: there is room, since an entry was just taken.
-            Ok(entry) => {
-                self.waiting.ring(priority).push(&[entry]);
-            }
-            Err(held) => self.cancel_held(held),
-        }
-    }
-
-    /// Lends a claimed operation to a device for another attempt.
-    fn lend(&self, held: Held<'_, Body>, device: &Arc<Device>, word: Word) {
+    /// Lends a claimed operation to a device for another attempt; the caller holds the waiting token. Gives it back if
+    /// its submitter has given up interest.
+    fn lend<'a>(&'a self, held: Held<'a, Body>, device: &Arc<Device>, word: Word) -> Option<Held<'a, Body>> {
         let meta = held.meta();
         let shape = Shape(meta.shape.load(Ordering::Relaxed));
-        let priority = shape.priority();
         if shape.is_dispatched() {
             device.cells.taken_again.add(1);
         } else {
             meta.shape.store(shape.dispatched().0, Ordering::Relaxed);
             device.cells.taken_first.add(1);
         }
-        match held.repost(State::Queued, word.attempt().saturating_add(1), device.id) {
-            Ok(entry) => {
-                if device.ring.push(&[entry]) == 1 {
-                    self.kick(device);
-                    return;
-                }
-                device.cells.moved_out.add(1);
-                let Some((index, word)) = self.slab.current(entry) else { return };
-                let Some(held) = self.slab.claim(index, word, State::Held) else { return };
-                match held.repost(State::Waiting, word.attempt(), NO_DEVICE) {
-                    Ok(entry) => {
-                        self.waiting.ring(priority).push(&[entry]);
-                    }
-                    Err(held) => self.cancel_held(held),
-                }
-            }
+        let entry = match held.repost(State::Queued, word.attempt().saturating_add(1), device.id) {
+            Ok(entry) => entry,
             Err(held) => {
                 device.cells.abandoned_queued.add(1);
-                self.cancel_held(held);
+                return Some(held);
             }
+        };
+        if device.ring.push(&[entry]) == 1 {
+            self.kick(device);
+            return None;
+        }
+        let (index, word) = self.slab.current(entry)?;
+        let held = self.slab.claim(index, word, State::Held)?;
+        device.cells.moved_out.add(1);
+        match held.repost(State::Waiting, word.attempt(), NO_DEVICE) {
+            Ok(entry) => {
+                self.push_sweeping(self.waiting.ring(shape.priority()), entry);
+                None
+            }
+            Err(held) => Some(held),
         }
     }
 
     /// An operation for another device, after one failed it or was taken out of service: into line, or to its end.
     pub(crate) fn requeue(&self, mut held: Held<'_, Body>) {
+        if self.is_stopped() {
+            return self.cancel_held(held);
+        }
         let word = held.word();
         let shape = Shape(held.meta().shape.load(Ordering::Relaxed));
         let is_last = word.attempt() >= self.config.attempts_max;

@@ -30,6 +30,7 @@ impl Shared {
         if slots.is_empty() {
             return false;
         }
+        self.begin_run(device, exec);
         let started = self.now();
         let first_starts = mark_started(&slots);
         device.cells.started.add(slots.len() as u64);
@@ -49,6 +50,7 @@ impl Shared {
     /// Claims operations of one shape from the device's queue.
     pub(crate) fn take_run<'a>(&'a self, device: &Device, max: usize, to: State, slots: &mut Slots<'a>) {
         let mut shape = None;
+        let mut sessions: ArrayVec<u64, RUN_MAX_OPS> = ArrayVec::new();
         while slots.len() < max.min(RUN_MAX_OPS) {
             let Some(entry) = device.ring.peek() else { break };
             let current = self.slab.current(entry).filter(|(_, word)| word.state() == State::Queued);
@@ -56,9 +58,20 @@ impl Shared {
                 device.ring.pop();
                 continue;
             };
-            let this = Shape(self.slab.slot(index).meta.shape.load(Ordering::Relaxed));
+            let meta = &self.slab.slot(index).meta;
+            let this = Shape(meta.shape.load(Ordering::Relaxed));
             if shape.is_some_and(|first: Shape| !first.runs_with(this)) {
                 break;
+            }
+            // A run has no more sessions than the device can have open.
+            if device.info.sessions_max < RUN_MAX_OPS {
+                let session = meta.session.load(Ordering::Relaxed);
+                if !sessions.contains(&session) {
+                    if sessions.len() >= device.info.sessions_max.max(1) {
+                        break;
+                    }
+                    sessions.push(session);
+                }
             }
             device.ring.pop();
             if let Some(held) = self.slab.claim(index, word, to) {
@@ -117,6 +130,15 @@ impl Shared {
         results.extend(ops.iter().map(|op| op.result.unwrap_or(Err(none))));
     }
 
+    /// From here on, no session that is used is closed to make room, until the next run begins.
+    pub(crate) fn begin_run(&self, device: &Device, exec: &mut Exec) {
+        exec.run_began = exec.uses;
+        if exec.sessions.len() + RUN_MAX_OPS > device.info.sessions_max {
+            // The shortcut does not note the use.
+            exec.last = None;
+        }
+    }
+
     /// The session's handle on the device, opened now if need be.
     pub(crate) fn handle(&self, device: &Device, exec: &mut Exec, id: u64) -> Result<Handle, DeviceError> {
         if let Some((last, _, handle)) = &exec.last
@@ -135,7 +157,9 @@ impl Shared {
             |reason| DeviceError::Failed { reason, progress: Progress::NotStarted, source_intact: true };
         let state = self.sessions.find(id).ok_or(failed("session is gone"))?;
         if exec.sessions.len() >= device.info.sessions_max.max(1) {
-            let oldest = exec.sessions.iter().min_by_key(|(_, open)| open.used).map(|(id, _)| *id);
+            let idle = exec.sessions.iter().filter(|(_, open)| open.used <= exec.run_began);
+            let oldest = idle.min_by_key(|(_, open)| open.used).map(|(id, _)| *id);
+            exec.last = None;
             if let Some(open) = oldest.and_then(|id| exec.sessions.remove(&id)) {
                 exec.engine.close(open.handle);
             }
@@ -216,7 +240,7 @@ impl Shared {
                 self.deliver(held, &mut exec.delivery);
             }
         }
-        self.flush(&mut exec.delivery);
+        self.finish_delivery(&mut exec.delivery);
         if tally.errors > 0 {
             self.device_failed(device, tally.errors, reason);
         }

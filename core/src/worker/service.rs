@@ -16,6 +16,9 @@ use crate::runtime::Shared;
 use crate::submit::{Body, Shape};
 use crate::sync::atomic::{Ordering, fence};
 
+/// How often a device that does not know when it will answer is asked, in nanoseconds.
+pub(crate) const POLL_NS: u64 = 1_000_000;
+
 impl Shared {
     /// Serves a device once, unless somebody else is at it. True if there was something to do.
     ///
@@ -32,7 +35,14 @@ impl Shared {
             }
             fence(Ordering::SeqCst);
             // What a queued device has no room for waits for its answers, not for us.
-            if did || !device.is_direct || device.ring.is_empty() {
+            let is_over =
+                did || !device.is_direct || device.state() == DeviceState::Gone || self.is_stopped();
+            if is_over || device.ring.is_empty() {
+                self.sweep_if_stopped();
+                // Whoever left work here while the token was taken found nobody to see to it.
+                if !device.ring.is_empty() && device.left_to_others.swap(false, Ordering::SeqCst) {
+                    self.look_after(device);
+                }
                 return worked;
             }
         }
@@ -166,11 +176,17 @@ impl Shared {
     fn hand_over(&self, device: &Arc<Device>, exec: &mut Exec) -> bool {
         let Engine::Queued(engine) = &exec.engine else { return false };
         let room = guarded(|| engine.room()).unwrap_or(0);
+        // To open another session may mean to close one, which must have nothing on the device then.
+        let is_crowded = exec.sessions.len() + device.run_max_ops > device.info.sessions_max;
+        if is_crowded && guarded(|| engine.in_flight()).is_none_or(|in_flight| in_flight > 0) {
+            return false;
+        }
         let mut slots = ArrayVec::new();
         self.take_run(device, room.min(device.run_max_ops), State::Held, &mut slots);
         if slots.is_empty() {
             return false;
         }
+        self.begin_run(device, exec);
         let now = self.now();
         let first_starts = mark_started(&slots);
         device.cells.started.add(slots.len() as u64);
@@ -268,7 +284,13 @@ impl Shared {
         let polled = guarded(|| (engine.poll(self.now(), answers), engine.in_flight()));
         let Some((due, in_flight)) = polled else { return self.device_panicked(device) };
         // Answers that came just now are taken at once.
-        let due = if exec.answers.is_empty() { due.map_or(u64::MAX, |due| due.0) } else { 0 };
+        let due = match (exec.answers.is_empty(), due) {
+            (false, _) => 0,
+            (true, Some(due)) => due.0,
+            // It has work and does not know when it will answer.
+            (true, None) if in_flight > 0 => self.now().plus(POLL_NS).0,
+            (true, None) => u64::MAX,
+        };
         device.due_ns.store(due, Ordering::Relaxed);
         device.cells.in_flight.store(in_flight, Ordering::Relaxed);
     }
@@ -316,7 +338,7 @@ impl Shared {
             let id = meta.session.load(Ordering::Relaxed);
             SessionGroup { id, ops: 1, bytes: shape.bytes() as u64, failed }.settle(self, exec);
             self.deliver(held, &mut exec.delivery);
-            self.flush(&mut exec.delivery);
+            self.finish_delivery(&mut exec.delivery);
         } else {
             self.requeue(held);
         }

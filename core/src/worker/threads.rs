@@ -44,8 +44,8 @@ impl Threads {
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        self.shared.loads.stop_all();
         self.shared.stop();
+        self.shared.loads.stop_all();
         self.shared.parking.wake_all();
         for handle in self.handles.drain(..) {
             handle.thread().unpark();
@@ -54,7 +54,7 @@ impl Drop for Threads {
                 let _ = handle.join();
             }
         }
-        self.shared.end_all();
+        self.shared.sweep_if_stopped();
     }
 }
 
