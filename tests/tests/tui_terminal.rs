@@ -200,7 +200,7 @@ fn a_panic_gives_the_terminal_back_before_it_is_reported() {
     let test = std::env::current_exe().unwrap();
     terminal.line("stty -g > before");
     terminal.line(&format!(
-        "clear; {} --ignored --exact --nocapture panics_in_the_workbench; echo ended:$?; stty -g > after; echo compared",
+        "clear; RUST_BACKTRACE=0 {} --ignored --exact --nocapture panics_in_the_workbench; echo ended:$?; stty -g > after; echo compared",
         test.display()
     ));
     left_as_it_was(&mut terminal, &scratch, 0);
