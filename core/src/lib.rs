@@ -39,11 +39,13 @@ pub mod stats;
 pub mod stream;
 pub mod submit;
 
+mod binding;
 mod health;
 mod padding;
 mod queue;
 mod room;
 mod session_table;
+mod shared;
 mod sync;
 mod worker;
 

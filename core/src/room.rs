@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::runtime::Shared;
+use crate::shared::Shared;
 use crate::sync::Lock;
 use crate::sync::atomic::{AtomicBool, Ordering};
 

@@ -2,239 +2,26 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-
 use crate::algorithm::Algorithm;
 use crate::balancer::Balancer;
-use crate::balancer::planner::Planner;
-use crate::balancer::routing::Routing;
 use crate::clock::{Clock, Nanos};
 use crate::config::Config;
+use crate::device::Engine;
 use crate::device::fault::FaultSpec;
-use crate::device::registry::{Device, Mail};
-use crate::device::{DeviceState, Engine};
-use crate::error::{Error, OpError};
+use crate::device::registry::Device;
+use crate::error::Error;
 use crate::event::{Draft, EventKind, EventLog, Severity};
 use crate::health::selftest;
 use crate::key::Key;
-use crate::load::{LoadSpec, LoadStatus, Loads};
+use crate::load::{LoadSpec, LoadStatus};
 use crate::op::DeviceId;
-use crate::queue::slab::Slab;
-use crate::queue::waiting::Waiting;
-use crate::queue::word::{State, Word};
-use crate::room::{Ready, Room};
+use crate::room::Ready;
 use crate::session::{Session, SessionSpec, SessionState};
-use crate::session_table::SessionTable;
-use crate::stats::counter::{Counter, Shards};
+use crate::shared::Shared;
+use crate::stats::counter::Counter;
 use crate::stats::{BalancerStatus, DeviceStatus, OpStatus, QueueStatus, RuntimeStats, SessionStatus};
-use crate::submit::Body;
-use crate::submit::face::Faces;
-use crate::sync::Lock;
-use crate::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering, fence};
-use crate::worker::park::Parking;
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::worker::threads::Threads;
-
-/// What every part of a runtime shares.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) config: Config,
-    pub(crate) clock: Clock,
-    /// User that runs the process; the runtime's own events carry it.
-    pub(crate) owner: u32,
-    pub(crate) workers: usize,
-    pub(crate) slab: Slab<Body>,
-    pub(crate) waiting: Waiting,
-    pub(crate) devices: ArcSwap<Vec<Arc<Device>>>,
-    /// Serialises changes of `devices`, and keeps what left it until nobody can count on it any more.
-    pub(crate) gone: Lock<Gone>,
-    pub(crate) routing: ArcSwap<Routing>,
-    pub(crate) planner: Lock<Planner>,
-    pub(crate) sessions: SessionTable,
-    pub(crate) faces: Faces,
-    pub(crate) shards: Shards,
-    pub(crate) events: Arc<EventLog>,
-    pub(crate) parking: Parking,
-    pub(crate) room: Room,
-    pub(crate) loads: Loads,
-    next_device: AtomicU16,
-    stopping: AtomicBool,
-    stopped: AtomicBool,
-}
-
-/// Devices that were removed, and the sums of those that are forgotten.
-#[derive(Debug, Default)]
-pub(crate) struct Gone {
-    pub(crate) devices: Vec<Arc<Device>>,
-    pub(crate) sums: RuntimeStats,
-    wakers: Vec<std::task::Waker>,
-}
-
-impl Shared {
-    fn new(config: Config, clock: Clock, workers: usize) -> Self {
-        let slots = config.main_queue_max_ops.max(1);
-        let now = clock.now();
-        Self {
-            owner: owner(),
-            workers,
-            slab: Slab::new(slots),
-            waiting: Waiting::new(slots),
-            devices: ArcSwap::default(),
-            gone: Lock::new(Gone::default()),
-            routing: ArcSwap::default(),
-            planner: Lock::new(Planner::new(now)),
-            sessions: SessionTable::new(config.sessions_max),
-            faces: Faces::default(),
-            shards: Shards::default(),
-            events: Arc::new(EventLog::new(config.events_max, clock.clone())),
-            parking: Parking::new(workers),
-            room: Room::default(),
-            loads: Loads::new(config.loads_max),
-            next_device: AtomicU16::new(0),
-            stopping: AtomicBool::new(false),
-            stopped: AtomicBool::new(false),
-            clock,
-            config,
-        }
-    }
-
-    #[inline]
-    pub(crate) fn now(&self) -> Nanos {
-        self.clock.now()
-    }
-
-    /// Whether new work is refused.
-    #[inline]
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
-    }
-
-    /// Whether the threads should end.
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn stop(&self) {
-        self.stopping.store(true, Ordering::SeqCst);
-        self.stopped.store(true, Ordering::SeqCst);
-        self.room.notify();
-    }
-
-    /// No thread works any more: what a submitter has just put into a queue would stay there.
-    #[inline]
-    pub(crate) fn sweep_if_stopped(&self) {
-        fence(Ordering::SeqCst);
-        if self.is_stopped() {
-            self.end_all();
-        }
-    }
-
-    /// Ends every operation that is left when no thread works any more.
-    pub(crate) fn end_all(&self) {
-        for (index, word, _) in self.slab.iter() {
-            if matches!(word.state(), State::Waiting | State::Queued | State::Lent)
-                && let Some(held) = self.slab.claim(index, word, State::Held)
-            {
-                self.count_taken_back(word);
-                self.give_up(held, OpError::Cancelled);
-            }
-        }
-    }
-
-    pub(crate) fn has_room(&self) -> bool {
-        self.slab.has_free() || self.is_stopping()
-    }
-
-    pub(crate) fn device_by_id(&self, id: DeviceId) -> Option<Arc<Device>> {
-        let devices = self.devices.load();
-        let found = devices.iter().find(|device| device.id == id).cloned();
-        found.or_else(|| self.gone.lock().devices.iter().find(|device| device.id == id).cloned())
-    }
-
-    pub(crate) fn device_by_name(&self, name: &str) -> Result<Arc<Device>, Error> {
-        let devices = self.devices.load();
-        devices
-            .iter()
-            .find(|device| device.name == name)
-            .cloned()
-            .ok_or_else(|| Error::UnknownDevice { name: name.to_owned() })
-    }
-
-    pub(crate) fn count_moved_out(&self, word: Word) {
-        if let Some(device) = self.device_by_id(word.device()) {
-            device.cells.moved_out.add(1);
-        }
-    }
-
-    /// Lets somebody look after a device now.
-    pub(crate) fn look_after(&self, device: &Device) {
-        if device.is_direct {
-            self.parking.wake_one();
-        } else {
-            self.parking.wake(usize::from(device.id.0) % self.workers);
-        }
-    }
-
-    fn link(&self, device: Arc<Device>) -> Result<(), Error> {
-        let _gone = self.gone.lock();
-        let devices = self.devices.load_full();
-        if devices.iter().any(|other| other.name == device.name) {
-            return Err(Error::DeviceExists { name: device.name.clone() });
-        }
-        if devices.len() >= self.config.devices_max {
-            return Err(Error::Limit { what: "devices", limit: self.config.devices_max });
-        }
-        let mut all = devices.as_ref().clone();
-        all.push(device);
-        self.devices.store(Arc::new(all));
-        Ok(())
-    }
-
-    /// Takes a device that is gone out of the list.
-    pub(crate) fn unlink(&self, device: &Arc<Device>) {
-        // The ring has one consumer. If somebody is at it now, the scan of the control machine finds what is left.
-        if let Some(_token) = device.exec.try_lock() {
-            self.evacuate(device);
-        }
-        let wakers = {
-            let mut gone = self.gone.lock();
-            let rest = self.devices.load().iter().filter(|other| other.id != device.id).cloned().collect();
-            self.devices.store(Arc::new(rest));
-            gone.devices.push(Arc::clone(device));
-            std::mem::take(&mut gone.wakers)
-        };
-        for waker in wakers {
-            waker.wake();
-        }
-    }
-
-    /// The last operation or handle of a closed session is gone: devices forget it, and with them its key.
-    pub(crate) fn end_session(&self, session: &SessionState) {
-        self.sessions.remove(session.id);
-        for device in self.devices.load().iter() {
-            device.post(Mail::Close(session.id));
-        }
-        self.session_event(session, "opened", "closed");
-    }
-
-    fn session_event(&self, session: &SessionState, from: &str, to: &str) {
-        self.events.push(Draft {
-            kind: EventKind::Session,
-            severity: Severity::Info,
-            object: "session",
-            name: format!("{:#x}", session.id),
-            from: from.to_owned(),
-            to: to.to_owned(),
-            reason: session.spec.algorithm.name().to_owned(),
-            uid: session.spec.uid,
-        });
-    }
-}
-
-/// The user that runs this process.
-fn owner() -> u32 {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata("/proc/self").map_or(0, |metadata| metadata.uid())
-}
 
 /// A runtime. Clones share it; its threads end with the last clone.
 #[derive(Clone, Debug)]
@@ -311,7 +98,9 @@ impl Runtime {
             })
             .map(DeviceId)
             .map_err(|_| Error::Limit { what: "devices in the life of a runtime", limit: 65_534 })?;
-        let device = Device::new(id, name, uid, parameters, engine, &shared.config, shared.now());
+        let numbers = shared.names.number(name).zip(shared.names.number(info.kind));
+        let numbers = numbers.ok_or(Error::Limit { what: "device names", limit: 65_535 })?;
+        let device = Device::new(id, name, numbers, uid, parameters, engine, &shared.config, shared.now());
         if let Err(error) = shared.link(Arc::new(device)) {
             event("refused", Severity::Error, error.to_string());
             return Err(error);
@@ -539,11 +328,6 @@ impl Runtime {
         self.shared.stopping.store(true, Ordering::Release);
         self.shared.loads.stop_all();
         self.shared.room.notify();
-    }
-
-    /// Whether any device is in service.
-    pub fn is_served(&self) -> bool {
-        self.shared.devices.load().iter().any(|device| DeviceState::is_usable(device.state()))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::algorithm::{Algorithm, Class};
 use crate::clock::Nanos;
 use crate::error::Error;
 use crate::key::Key;
-use crate::runtime::Shared;
+use crate::shared::Shared;
 use crate::stats::SessionStatus;
 use crate::stats::counter::Counter;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

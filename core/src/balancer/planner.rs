@@ -10,7 +10,7 @@ use crate::algorithm::Algorithm;
 use crate::clock::Nanos;
 use crate::error::Error;
 use crate::event::{Draft, EventKind, Severity};
-use crate::runtime::Shared;
+use crate::shared::Shared;
 use crate::stats::BalancerStatus;
 
 /// The registered balancers; the first is built in.

@@ -132,6 +132,8 @@ pub(crate) struct Exec {
 pub(crate) struct Device {
     pub(crate) id: DeviceId,
     pub(crate) name: String,
+    /// Interned numbers of its name and its kind, for [`crate::binding::Binding::matches`].
+    pub(crate) numbers: (u16, u16),
     pub(crate) uid: u32,
     pub(crate) info: DeviceInfo,
     pub(crate) parameters: Vec<(String, String)>,
@@ -176,9 +178,11 @@ impl fmt::Debug for Device {
 }
 
 impl Device {
+    #[allow(clippy::too_many_arguments, reason = "each is a fact about the device")]
     pub(crate) fn new(
         id: DeviceId,
         name: &str,
+        numbers: (u16, u16),
         uid: u32,
         parameters: Vec<(String, String)>,
         engine: Engine,
@@ -195,6 +199,7 @@ impl Device {
         Self {
             id,
             name: name.to_owned(),
+            numbers,
             uid,
             parameters,
             is_direct: matches!(engine, Engine::Direct(_)),

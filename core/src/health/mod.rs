@@ -11,7 +11,7 @@ use crate::device::fault::FaultSpec;
 use crate::device::registry::{Device, Mail, PANICKED};
 use crate::error::Error;
 use crate::event::{Draft, EventKind, Severity};
-use crate::runtime::Shared;
+use crate::shared::Shared;
 use crate::sync::atomic::Ordering;
 
 /// Shares of load that a device in probation gets, in percent, stage by stage.

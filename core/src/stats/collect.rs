@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::{OpStatus, QueueStatus, RuntimeStats};
 use crate::device::registry::Device;
 use crate::queue::word::State;
-use crate::runtime::Shared;
 use crate::session::PRIORITIES;
+use crate::shared::Shared;
 use crate::submit::Shape;
 use crate::sync::atomic::Ordering;
 

@@ -17,8 +17,8 @@ use crate::padding;
 use crate::queue::ring::Ring;
 use crate::queue::slab::Held;
 use crate::queue::word::{State, Word};
-use crate::runtime::Shared;
 use crate::session::SessionState;
+use crate::shared::Shared;
 use crate::sync::atomic::Ordering;
 
 /// Device number of an operation that no device has.

@@ -10,8 +10,8 @@ use super::future::INLINE_MAX_BYTES;
 use crate::device::RUN_MAX_OPS;
 use crate::op::{Completion, Refused, Request};
 use crate::queue::word::State;
-use crate::runtime::Shared;
 use crate::session::Session;
+use crate::shared::Shared;
 use crate::sync::atomic::Ordering;
 
 impl Session {

@@ -9,8 +9,8 @@ use super::Shape;
 use super::face::FUTURE;
 use crate::op::{Completion, Refused, Request};
 use crate::queue::word::State;
-use crate::runtime::Shared;
 use crate::session::Session;
+use crate::shared::Shared;
 use crate::sync::atomic::Ordering;
 
 /// Largest operation that a waiting caller carries out itself, in bytes; larger ones are left to a worker.

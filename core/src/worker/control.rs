@@ -7,7 +7,7 @@ use crate::clock::Nanos;
 use crate::device::DeviceState;
 use crate::error::{OpError, Progress as Extent};
 use crate::queue::word::State;
-use crate::runtime::Shared;
+use crate::shared::Shared;
 use crate::submit::Shape;
 use crate::sync::atomic::Ordering;
 

@@ -11,7 +11,7 @@ pub(crate) mod threads;
 use std::sync::Arc;
 
 use crate::clock::Nanos;
-use crate::runtime::Shared;
+use crate::shared::Shared;
 
 /// What came of polling an active part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,8 +14,8 @@ use crate::op::DeviceId;
 use crate::padding;
 use crate::queue::slab::Held;
 use crate::queue::word::State;
-use crate::runtime::Shared;
 use crate::session::SessionState;
+use crate::shared::Shared;
 use crate::submit::{Body, Shape};
 use crate::sync::atomic::Ordering;
 

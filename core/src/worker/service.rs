@@ -12,7 +12,7 @@ use crate::error::{Error, Progress};
 use crate::health::selftest::Selftest;
 use crate::queue::slab::Held;
 use crate::queue::word::State;
-use crate::runtime::Shared;
+use crate::shared::Shared;
 use crate::submit::{Body, Shape};
 use crate::sync::atomic::{Ordering, fence};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::control::{Control, TICK_NS};
 use super::{Progress, Worker};
 use crate::error::Error;
-use crate::runtime::Shared;
+use crate::shared::Shared;
 
 /// How long a worker looks for work at most before it sleeps, in nanoseconds. Looking in vain halves it, so that a
 /// load with gaps costs no spinning; work that comes in time restores it.

@@ -1,0 +1,81 @@
+//! Which device a session is tied to, in one word that placing an operation can compare.
+
+use crate::sync::Lock;
+
+/// Names and kinds of devices, each with a number: a binding outlives the device it names.
+#[derive(Debug, Default)]
+pub(crate) struct Names(Lock<Vec<String>>);
+
+impl Names {
+    /// The name's number; a new one if it was never heard. `None` when there are 65,535 already.
+    pub(crate) fn number(&self, name: &str) -> Option<u16> {
+        let mut names = self.0.lock();
+        let position = names.iter().position(|known| known == name).unwrap_or_else(|| {
+            names.push(name.to_owned());
+            names.len() - 1
+        });
+        u16::try_from(position).ok().filter(|number| *number < u16::MAX)
+    }
+
+    /// The name with this number.
+    pub(crate) fn name(&self, number: u16) -> Option<String> {
+        self.0.lock().get(usize::from(number)).cloned()
+    }
+}
+
+/// 0 for none; else bit 31 says `only` (not `prefer`), bit 30 that the number is a kind's and not a name's, and the low
+/// 16 bits are the interned name's number plus 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Binding(pub(crate) u32);
+
+impl Binding {
+    /// Any device will do.
+    pub(crate) const NONE: Binding = Binding(0);
+    const ONLY: u32 = 1 << 31;
+    const KIND: u32 = 1 << 30;
+
+    /// Tied to the devices of one interned name (or kind); never to others if `only`.
+    pub(crate) fn new(number: u16, is_kind: bool, only: bool) -> Self {
+        let flags = if is_kind { Self::KIND } else { 0 } | if only { Self::ONLY } else { 0 };
+        Self(flags | (u32::from(number) + 1))
+    }
+
+    #[inline]
+    pub(crate) fn is_none(self) -> bool {
+        self.0 == 0
+    }
+
+    /// No other device may take it.
+    #[inline]
+    pub(crate) fn is_only(self) -> bool {
+        self.0 & Self::ONLY != 0
+    }
+
+    /// The interned number, and whether it is a kind's.
+    pub(crate) fn target(self) -> Option<(u16, bool)> {
+        let number = (self.0 & 0x1_ffff).checked_sub(1)?;
+        Some((number as u16, self.0 & Self::KIND != 0))
+    }
+
+    /// Whether a device with these interned numbers is the one, or one of those.
+    #[inline]
+    pub(crate) fn matches(self, name_number: u16, kind_number: u16) -> bool {
+        let number = if self.0 & Self::KIND != 0 { kind_number } else { name_number };
+        !self.is_none() && self.0 & 0x1_ffff == u32::from(number) + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_binding_matches_its_name_or_kind_and_nothing_else() {
+        let name = Binding::new(7, false, true);
+        assert!(name.matches(7, 3) && !name.matches(3, 7) && name.is_only());
+        let kind = Binding::new(7, true, false);
+        assert!(kind.matches(3, 7) && !kind.matches(7, 3) && !kind.is_only());
+        assert!(!Binding::NONE.matches(0, 0) && Binding::NONE.is_none());
+        assert!(Binding::new(u16::MAX, false, false).matches(u16::MAX, 0));
+    }
+}
