@@ -163,7 +163,7 @@ impl Shared {
 
     /// Lets somebody look after a device now.
     pub(crate) fn look_after(&self, device: &Device) {
-        if device.is_direct {
+        if device.is_direct() {
             self.parking.wake_one();
         } else {
             self.parking.wake(usize::from(device.id.0) % self.workers);

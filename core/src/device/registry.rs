@@ -137,7 +137,8 @@ pub(crate) struct Device {
     pub(crate) uid: u32,
     pub(crate) info: DeviceInfo,
     pub(crate) parameters: Vec<(String, String)>,
-    pub(crate) is_direct: bool,
+    /// Whether it works on the caller's buffers; false while a fault is on it.
+    direct: AtomicBool,
     state: AtomicU8,
     pub(crate) probation_percent: AtomicU8,
     probation_draws: AtomicU32,
@@ -202,7 +203,7 @@ impl Device {
             numbers,
             uid,
             parameters,
-            is_direct: matches!(engine, Engine::Direct(_)),
+            direct: AtomicBool::new(matches!(engine, Engine::Direct(_))),
             state: AtomicU8::new(DeviceState::Up as u8),
             probation_percent: AtomicU8::new(100),
             probation_draws: AtomicU32::new(0),
@@ -241,6 +242,13 @@ impl Device {
     #[inline]
     pub(crate) fn state(&self) -> DeviceState {
         DeviceState::from_number(self.state.load(Ordering::Acquire))
+    }
+
+    /// Whether it works on the caller's buffers at this time: a direct device with a fault on it is served as a queued
+    /// one.
+    #[inline]
+    pub(crate) fn is_direct(&self) -> bool {
+        self.direct.load(Ordering::Acquire)
     }
 
     /// Only health and removal change the state, under the health lock.
@@ -284,7 +292,7 @@ impl Device {
 
     /// Whether work or mail lies there that no submitter and no worker may be coming back for.
     pub(crate) fn is_neglected(&self) -> bool {
-        self.is_direct && !self.ring.is_empty() || self.attention.load(Ordering::Acquire)
+        self.is_direct() && !self.ring.is_empty() || self.attention.load(Ordering::Acquire)
     }
 
     /// A copy of the attempts' counters; what is derived can't be negative, because `taken` is read last.

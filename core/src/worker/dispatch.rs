@@ -21,7 +21,7 @@ impl Shared {
     /// Makes sure that somebody will look after a device that was given work.
     #[inline]
     pub(crate) fn kick(&self, device: &Device) {
-        if !device.is_direct {
+        if !device.is_direct() {
             self.parking.wake(usize::from(device.id.0) % self.workers);
         } else if device.ring.len() as u64 * device.op_cost_ns.load(Ordering::Relaxed) > WORTH_WAKING_NS {
             self.parking.wake_one();
@@ -170,7 +170,7 @@ impl Shared {
     /// Carries out one run of each direct device that has work and nobody at it.
     pub(crate) fn help_anyone(&self) {
         for device in self.devices.load().iter() {
-            if device.is_direct && !device.ring.is_empty() {
+            if device.is_direct() && !device.ring.is_empty() {
                 self.service(device);
             }
         }
@@ -178,7 +178,7 @@ impl Shared {
 
     /// The caller will not come back for its operations: a worker must look after them.
     pub(crate) fn wake_for_backlog(&self) {
-        if self.devices.load().iter().any(|device| device.is_direct && !device.ring.is_empty()) {
+        if self.devices.load().iter().any(|device| device.is_direct() && !device.ring.is_empty()) {
             self.parking.wake_one();
         }
     }

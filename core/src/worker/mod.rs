@@ -42,14 +42,14 @@ impl Worker {
         let mut due = Nanos(u64::MAX);
         for offset in 0..count {
             let device = &devices[(self.number + offset) % count];
-            let is_mine = device.is_direct || usize::from(device.id.0) % self.of == self.number;
+            let is_mine = device.is_direct() || usize::from(device.id.0) % self.of == self.number;
             if !is_mine {
                 continue;
             }
             if device.wants_service(now) {
                 worked |= shared.service(device);
             }
-            if !device.is_direct {
+            if !device.is_direct() {
                 due = due.min(Nanos(device.due_ns.load(crate::sync::atomic::Ordering::Relaxed)));
             }
         }

@@ -36,7 +36,7 @@ impl Shared {
             fence(Ordering::SeqCst);
             // What a queued device has no room for waits for its answers, not for us.
             let is_over =
-                did || !device.is_direct || device.state() == DeviceState::Gone || self.is_stopped();
+                did || !device.is_direct() || device.state() == DeviceState::Gone || self.is_stopped();
             if is_over || device.ring.is_empty() {
                 self.sweep_if_stopped();
                 // Whoever left work here while the token was taken found nobody to see to it.
@@ -63,16 +63,16 @@ impl Shared {
         }
         // A broken device's answers are of no use any more: its operations are elsewhere.
         let is_polled = |state: DeviceState| state.is_usable() || state == DeviceState::Draining;
-        if !device.is_direct && is_polled(device.state()) {
+        if !device.is_direct() && is_polled(device.state()) {
             worked |= self.collect(device, exec);
         }
         if device.state().is_usable() {
             worked |=
-                if device.is_direct { self.run_direct(device, exec) } else { self.hand_over(device, exec) };
+                if device.is_direct() { self.run_direct(device, exec) } else { self.hand_over(device, exec) };
         } else {
             worked |= self.evacuate(device);
         }
-        if !device.is_direct && exec.selftest.is_none() {
+        if !device.is_direct() && exec.selftest.is_none() {
             if is_polled(device.state()) {
                 self.note_due(device, exec);
             } else {
