@@ -226,7 +226,7 @@ impl Runtime {
             return Err(Error::ShuttingDown);
         }
         spec.check(&key)?;
-        if !shared.routing.load().serves(spec.algorithm) {
+        if !shared.serves(spec.algorithm) {
             return Err(Error::NoDevice { algorithm: spec.algorithm });
         }
         let created = shared.now();
@@ -320,7 +320,7 @@ impl Runtime {
 
     /// Whether a device in service can do this.
     pub fn serves(&self, algorithm: Algorithm) -> bool {
-        self.shared.routing.load().serves(algorithm)
+        self.shared.serves(algorithm)
     }
 
     /// Stops loads and refuses new work; what is accepted goes on.

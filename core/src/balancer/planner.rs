@@ -58,7 +58,7 @@ impl Shared {
     }
 
     fn replan_locked(&self, planner: &mut Planner) {
-        let devices = self.devices.load();
+        let devices = self.devices.load_full();
         let view = View {
             devices: devices
                 .iter()

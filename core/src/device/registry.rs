@@ -5,7 +5,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::algorithm::{Algorithm, OpKind};
+use crate::algorithm::Algorithm;
 use crate::clock::Nanos;
 use crate::config::Config;
 use crate::error::Error;
@@ -17,6 +17,7 @@ use crate::session::SessionState;
 use crate::stats::counter::DeviceCells;
 use crate::stats::histogram::HistogramCells;
 use crate::stats::{DeviceCounters, DeviceQueue, DeviceStatus};
+use crate::submit::Shape;
 use crate::sync::Lock;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::worker::conclude::Delivery;
@@ -165,8 +166,8 @@ pub(crate) struct Device {
     pub(crate) health: Lock<Health>,
     /// The run token.
     pub(crate) exec: Lock<Exec>,
-    /// Bit mask of operation kinds by algorithm number.
-    kinds: Vec<u8>,
+    /// Bit masks of operation kinds by algorithm number: all it can do, and those it can do to a chunk of a stream.
+    kinds: Vec<(u8, u8)>,
 }
 
 impl fmt::Debug for Device {
@@ -193,9 +194,11 @@ impl Device {
         let info = engine.info();
         let run_max_ops = info.run_max_ops.clamp(1, RUN_MAX_OPS);
         let queue_max_ops = info.queue_max_ops.clamp(1, config.device_queue_max_ops);
-        let mut kinds = vec![0; Algorithm::ALL.len()];
+        let mut kinds = vec![(0, 0); Algorithm::ALL.len()];
         for capability in &info.capabilities {
-            kinds[capability.algorithm as usize] |= 1 << capability.kind as u8;
+            let (all, streamed) = &mut kinds[capability.algorithm as usize];
+            *all |= 1 << capability.kind as u8;
+            *streamed |= u8::from(capability.stream) << capability.kind as u8;
         }
         Self {
             id,
@@ -256,12 +259,15 @@ impl Device {
         self.state.store(state as u8, Ordering::Release);
     }
 
-    pub(crate) fn can(&self, algorithm: Algorithm, kind: OpKind) -> bool {
-        self.kinds[algorithm as usize] & (1 << kind as u8) != 0
+    /// Whether an operation like this is among its capabilities.
+    #[inline]
+    pub(crate) fn can(&self, shape: Shape) -> bool {
+        let (all, streamed) = self.kinds[shape.algorithm() as usize];
+        (if shape.is_chunk() { streamed } else { all }) & (1 << shape.kind() as u8) != 0
     }
 
     pub(crate) fn knows(&self, algorithm: Algorithm) -> bool {
-        self.kinds[algorithm as usize] != 0
+        self.kinds[algorithm as usize].0 != 0
     }
 
     /// Operations in its queue and on it.

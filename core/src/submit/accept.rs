@@ -8,6 +8,7 @@ use arrayvec::ArrayVec;
 use super::{Body, Shape, Tried};
 use crate::algorithm::{Class, OpKind};
 use crate::balancer::routing::Pick;
+use crate::binding::Binding;
 use crate::clock::Nanos;
 use crate::device::RUN_MAX_OPS;
 use crate::device::registry::Device;
@@ -57,7 +58,8 @@ impl Shared {
         if algorithm.needs_whole_blocks() && !is_padded_now && !got.is_multiple_of(algorithm.block_len()) {
             return Err(Error::PartialBlock { algorithm, block: algorithm.block_len(), got });
         }
-        Ok(Shape::new(algorithm, kind, session.spec.priority, got))
+        let shape = Shape::new(algorithm, kind, session.spec.priority, got);
+        Ok(if request.chain.is_some() { shape.chunk() } else { shape })
     }
 
     /// Accepts requests, at most [`RUN_MAX_OPS`], and gives each a place. `on` hears of each by its position in
@@ -73,7 +75,7 @@ impl Shared {
         let algorithm = session.spec.algorithm;
         let obstacle = if self.is_stopping() {
             Some(Error::ShuttingDown)
-        } else if !self.routing.load().serves(algorithm) {
+        } else if !self.serves(algorithm) {
             Some(Error::NoDevice { algorithm })
         } else {
             None
@@ -157,7 +159,9 @@ impl Shared {
             if self.waiting.blocks(shape.priority()) {
                 break;
             }
-            let Pick::Device(device, room) = routing.pick(shape, &Tried::none()) else { break };
+            let Pick::Device(device, room) = routing.pick(shape, &Tried::none(), Binding::NONE) else {
+                break;
+            };
             self.lend_first(device, room, shape, slots);
             self.kick(device);
         }

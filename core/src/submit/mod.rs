@@ -120,7 +120,7 @@ impl Body {
     }
 }
 
-/// What placing an operation needs to know of it, in one word: kind, algorithm, priority, two flags, length.
+/// What placing an operation needs to know of it, in one word: kind, algorithm, priority, three flags, length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape(pub(crate) u64);
 
@@ -141,6 +141,7 @@ pub fn size_class(bytes: usize) -> usize {
 }
 
 impl Shape {
+    const CHUNK: u64 = 1 << 56;
     const DISPATCHED: u64 = 1 << 62;
     const STARTED: u64 = 1 << 63;
 
@@ -175,6 +176,17 @@ impl Shape {
         (self.0 >> 52) as usize & 7
     }
 
+    /// Whether it is a chunk of a stream.
+    #[inline]
+    pub(crate) fn is_chunk(self) -> bool {
+        self.0 & Self::CHUNK != 0
+    }
+
+    #[inline]
+    pub(crate) fn chunk(self) -> Self {
+        Self(self.0 | Self::CHUNK)
+    }
+
     #[inline]
     pub(crate) fn is_dispatched(self) -> bool {
         self.0 & Self::DISPATCHED != 0
@@ -195,10 +207,10 @@ impl Shape {
         Self(self.0 | Self::STARTED)
     }
 
-    /// Whether both may be in one run: same algorithm, kind and size class.
+    /// Whether both may be in one run: same algorithm, kind and size class, both chunks or neither.
     #[inline]
     pub(crate) fn runs_with(self, other: Self) -> bool {
-        (self.0 ^ other.0) >> 40 & 0xfff == 0 && size_class(self.bytes()) == size_class(other.bytes())
+        (self.0 ^ other.0) >> 40 & 0x1_0fff == 0 && size_class(self.bytes()) == size_class(other.bytes())
     }
 }
 
@@ -215,6 +227,7 @@ mod tests {
         );
         assert!(!shape.is_dispatched() && shape.dispatched().is_dispatched() && shape.started().is_started());
         assert!(shape.runs_with(shape.started()));
+        assert!(!shape.is_chunk() && shape.chunk().is_chunk() && !shape.chunk().runs_with(shape));
     }
 
     #[test]

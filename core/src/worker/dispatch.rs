@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::balancer::routing::Pick;
+use crate::binding::Binding;
 use crate::device::registry::Device;
 use crate::error::{OpError, Progress};
 use crate::queue::slab::Held;
@@ -79,12 +80,12 @@ impl Shared {
                 continue;
             };
             let shape = Shape(self.slab.slot(index).meta.shape.load(Ordering::Relaxed));
-            if routing.is_full(shape) {
+            if routing.is_full(shape, Binding::NONE) {
                 return moved;
             }
             ring.pop();
             let Some(mut held) = self.slab.claim(index, word, State::Held) else { continue };
-            match routing.pick(shape, &held.body().tried) {
+            match routing.pick(shape, &held.body().tried, Binding::NONE) {
                 Pick::Full => match held.repost(State::Waiting, word.attempt(), NO_DEVICE) {
                     Ok(entry) => self.push_sweeping(ring, entry),
                     Err(held) => ended.push(held),
@@ -144,7 +145,8 @@ impl Shared {
         let word = held.word();
         let shape = Shape(held.meta().shape.load(Ordering::Relaxed));
         let is_last = word.attempt() >= self.config.attempts_max;
-        if is_last || matches!(self.routing.load().pick(shape, &held.body().tried), Pick::None) {
+        if is_last || matches!(self.routing.load().pick(shape, &held.body().tried, Binding::NONE), Pick::None)
+        {
             return self.nobody_left(held);
         }
         self.shards.mine().moved.add(1);
