@@ -66,6 +66,9 @@ pub enum Class {
     Ctr,
     /// Authenticated encryption with associated data (RFC 5116).
     Aead,
+    /// A block mode with PKCS#7 or whole blocks, then a MAC over associated data, iv and ciphertext, as in IPsec
+    /// (RFC 4303): an AEAD put together from two.
+    EncryptThenMac,
     /// Hash function (FIPS 180-4).
     Digest,
     /// Keyed hash (RFC 2104).
@@ -144,6 +147,7 @@ algorithms! {
     HmacSha384 = 19, "hmac-sha384", Mac, key 1..=4096, iv 0, block 128, out 48;
     HmacSha512 = 20, "hmac-sha512", Mac, key 1..=4096, iv 0, block 128, out 64;
     Random = 21, "random", Random, key 0..=0, iv 0, block 1, out 0;
+    Aes128CbcHmacSha256 = 22, "aes-128-cbc-hmac-sha256", EncryptThenMac, key 48..=48, iv 16, block 16, out 16;
 }
 
 /// Length of the longest digest, MAC or tag, in bytes.
@@ -157,7 +161,7 @@ impl Algorithm {
     /// The operation kinds this algorithm has.
     pub const fn ops(self) -> &'static [OpKind] {
         match self.class() {
-            Class::Null | Class::Ecb | Class::Cbc | Class::Ctr | Class::Aead => {
+            Class::Null | Class::Ecb | Class::Cbc | Class::Ctr | Class::Aead | Class::EncryptThenMac => {
                 &[OpKind::Encrypt, OpKind::Decrypt]
             }
             Class::Digest => &[OpKind::Digest],
@@ -166,9 +170,23 @@ impl Algorithm {
         }
     }
 
-    /// Whether the algorithm works on whole blocks only, so that other lengths need padding.
+    /// Whether the algorithm works on whole blocks only (beside its tag), so that other lengths need padding.
     pub const fn needs_whole_blocks(self) -> bool {
-        matches!(self.class(), Class::Ecb | Class::Cbc)
+        matches!(self.class(), Class::Ecb | Class::Cbc | Class::EncryptThenMac)
+    }
+
+    /// Whether encryption appends a tag that decryption verifies before it releases a byte, so that there may be
+    /// associated data.
+    pub const fn is_authenticated(self) -> bool {
+        matches!(self.class(), Class::Aead | Class::EncryptThenMac)
+    }
+
+    /// Bytes of tag at the end of an operation's input.
+    pub const fn tag_len(self, kind: OpKind) -> usize {
+        match kind {
+            OpKind::Decrypt if self.is_authenticated() => self.output_len(),
+            _ => 0,
+        }
     }
 
     /// Whether an operation may be split into a stream of chunks.

@@ -156,6 +156,28 @@ fn an_aead_round_trips_and_a_flipped_bit_exits_9_and_leaves_no_output() {
 }
 
 #[test]
+fn encrypt_then_mac_pads_round_trips_and_refuses_a_flipped_bit() {
+    let scratch = Scratch::new();
+    scratch.write(
+        "key384",
+        "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f",
+    );
+    let options = format!("--alg aes-128-cbc-hmac-sha256 --key-file key384 --iv {IV} --aad 0badc0de");
+    for length in [0, 1, 16, 65_536] {
+        scratch.write("plain", bytes(length));
+        scratch.run(&format!("op encrypt {options} -i plain -o sealed")).expect_code(0);
+        let mut sealed = scratch.read("sealed");
+        assert_eq!(sealed.len(), (length / 16 + 1) * 16 + 16);
+        scratch.run(&format!("op decrypt {options} -i sealed -o opened")).expect_code(0);
+        assert!(scratch.read("opened") == bytes(length));
+        sealed[0] ^= 1;
+        scratch.write("forged", &sealed);
+        let refused = scratch.run(&format!("op decrypt {options} -i forged -o nothing")).expect_code(9);
+        assert_eq!(refused.stderr, "acrypto: decryption failed\n");
+    }
+}
+
+#[test]
 fn a_wrong_key_of_a_padded_mode_exits_9_or_gives_other_bytes() {
     let scratch = Scratch::new();
     keys(&scratch);

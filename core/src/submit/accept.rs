@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrayvec::ArrayVec;
 
 use super::{Body, Shape, Tried};
-use crate::algorithm::{Class, OpKind};
+use crate::algorithm::OpKind;
 use crate::balancer::routing::Pick;
 use crate::binding::Binding;
 use crate::clock::Nanos;
@@ -45,17 +45,15 @@ impl Shared {
         if request.iv.len() != algorithm.iv_len() {
             return Err(Error::IvLength { algorithm, want: algorithm.iv_len(), got: request.iv.len() });
         }
-        match algorithm.class() {
-            Class::Aead if kind == OpKind::Decrypt && got < algorithm.output_len() => {
-                return Err(Error::TooShort { algorithm, want: algorithm.output_len(), got });
-            }
-            Class::Aead => {}
-            _ if !request.aad.is_empty() => return Err(Error::NoAad { algorithm }),
-            _ => {}
+        if !algorithm.is_authenticated() && !request.aad.is_empty() {
+            return Err(Error::NoAad { algorithm });
         }
+        let want = algorithm.tag_len(kind);
+        let text_len = got.checked_sub(want).ok_or(Error::TooShort { algorithm, want, got })?;
         let is_last = request.chain.as_ref().is_none_or(|chain| chain.last);
         let is_padded_now = session.spec.pads() && kind == OpKind::Encrypt && is_last;
-        if algorithm.needs_whole_blocks() && !is_padded_now && !got.is_multiple_of(algorithm.block_len()) {
+        if algorithm.needs_whole_blocks() && !is_padded_now && !text_len.is_multiple_of(algorithm.block_len())
+        {
             return Err(Error::PartialBlock { algorithm, block: algorithm.block_len(), got });
         }
         let shape = Shape::new(algorithm, kind, session.spec.priority, got);

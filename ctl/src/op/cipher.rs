@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 
-use acrypto_core::{Algorithm, Class, Error, Iv, OpKind};
+use acrypto_core::{Algorithm, Error, Iv, OpKind};
 use serde_json::json;
 
 use super::engine::{Engine, Job, Session, SessionPlan, counter_iv, is_parallel};
@@ -34,7 +34,7 @@ pub async fn run(context: &Context, kind: OpKind, arguments: CipherArgs) -> Resu
         return Err(Error::NotSupported { algorithm, op: kind }.into());
     }
     let iv = iv(algorithm, kind, &arguments)?;
-    if arguments.aad.is_some() && algorithm.class() != Class::Aead {
+    if arguments.aad.is_some() && !algorithm.is_authenticated() {
         return Err(Error::NoAad { algorithm }.into());
     }
     let plan = SessionPlan {
@@ -162,7 +162,7 @@ impl Task {
     fn run(self) -> Result<Outcome, Failure> {
         let session = self.engine.session(&self.plan)?;
         match self.plan.algorithm {
-            algorithm if algorithm.class() == Class::Aead => self.one_shot(&session),
+            algorithm if algorithm.is_authenticated() => self.one_shot(&session),
             algorithm if is_parallel(algorithm) => self.parallel(&session),
             _ => self.stream(&session),
         }
@@ -170,9 +170,14 @@ impl Task {
 
     /// The whole input as one operation; nothing is written before it has succeeded.
     fn one_shot(mut self, session: &Session) -> Result<Outcome, Failure> {
-        let tag = self.plan.algorithm.output_len() as u64;
+        let algorithm = self.plan.algorithm;
         let plaintext_max = self.engine.one_shot_max_bytes();
-        let limit = if self.kind == OpKind::Decrypt { plaintext_max + tag } else { plaintext_max };
+        let limit = match self.kind {
+            OpKind::Decrypt if self.plan.padding => {
+                plaintext_max + (algorithm.tag_len(self.kind) + algorithm.block_len()) as u64
+            }
+            kind => plaintext_max + algorithm.tag_len(kind) as u64,
+        };
         let name = self.input.name().to_owned();
         let too_large = || {
             let failure = Failure::usage(format!(

@@ -101,8 +101,9 @@ impl Connection {
 
     async fn op_submit(&self, op: OpSubmit, session: Session) -> Result<Reply, Fault> {
         let kind = core_op_kind(op.kind);
-        let tail = if op.kind == OpKind::Decrypt { session.spec().algorithm.output_len() } else { 0 };
-        if op.data.len() > OP_DATA_MAX_BYTES + tail.max(session.spec().algorithm.block_len()) {
+        let algorithm = session.spec().algorithm;
+        let block = if algorithm.needs_whole_blocks() { algorithm.block_len() } else { 0 };
+        if op.data.len() > OP_DATA_MAX_BYTES + algorithm.tag_len(kind) + block {
             return Err(Fault::new(
                 EMSGSIZE,
                 format!(

@@ -1,4 +1,6 @@
-//! Authenticated encryption: "The Galois/Counter Mode of Operation" (McGrew and Viega), appendix B; RFC 8439.
+//! Authenticated encryption: "The Galois/Counter Mode of Operation" (McGrew and Viega), appendix B; RFC 8439;
+//! RFC 3602 section 4 case 5 with the MAC of RFC 4868 under its key of section 2.7.2.1, over SPI, sequence number, iv
+//! and ciphertext, computed with OpenSSL.
 //! Each comes with a forgery.
 
 use crate::algorithm::Algorithm;
@@ -17,7 +19,7 @@ macro_rules! aead {
     }};
 }
 
-pub(super) static AEADS: [[KnownAnswer; 3]; 4] = [
+pub(super) static AEADS: [[KnownAnswer; 3]; 5] = [
     aead!(
         "GCM specification, test case 4",
         Aes128Gcm,
@@ -84,6 +86,27 @@ pub(super) static AEADS: [[KnownAnswer; 3]; 4] = [
             "92ddbd7f2d778b8c9803aee328091b58fab324e4fad675945585808b4831d7bc"
             "3ff4def08e4b7a9de576d26586cec64b61161ae10b594f09e26a7e902ecbd060"
             "0691"
+        ),
+    ),
+    aead!(
+        "RFC 3602 section 4 case 5, RFC 4868",
+        Aes128CbcHmacSha256,
+        hex!(
+            "90d382b410eeba7ad938c46cec1a82bf"
+            "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b"
+        ),
+        hex!("e96e8c08ab465763fd098d45dd3ff893"),
+        hex!("0000432100000001"),
+        hex!(
+            "08000ebda70a00008e9c083db95b070008090a0b0c0d0e0f1011121314151617"
+            "18191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f3031323334353637"
+            "0102030405060708090a0b0c0d0e0e01"
+        ),
+        hex!(
+            "f663c25d325c18c6a9453e194e120849a4870b66cc6b9965330013b4898dc856"
+            "a4699e523a55db080b59ec3a8e4b7e52775b07d1db34ed9c538ab50c551b874a"
+            "a269add047ad2d5913ac19b7cfbad4a6"
+            "1731896e10aaf60f5e4bd414d67e268d"
         ),
     ),
 ];

@@ -47,13 +47,28 @@ pub(super) struct Cbc<C>(pub(super) C);
 
 impl<C: Cipher> Context for Cbc<C> {
     fn execute(&self, op: &mut DirectOp<'_>) -> Result<(), DeviceError> {
-        let iv = block_of(op.iv)?;
-        let blocks = blocks::<C>(op.data)?;
         match op.kind {
-            OpKind::Encrypt => cbc::Encryptor::inner_iv_init(&self.0, iv).encrypt_blocks(blocks),
-            OpKind::Decrypt => cbc::Decryptor::inner_iv_init(&self.0, iv).decrypt_blocks(blocks),
-            _ => return Err(wrong_kind()),
+            OpKind::Encrypt => self.encrypt(op.iv, op.data),
+            OpKind::Decrypt => self.decrypt(op.iv, op.data),
+            _ => Err(wrong_kind()),
         }
+    }
+}
+
+impl<C: Cipher> Cbc<C> {
+    pub(super) fn encrypt(&self, iv: &Iv, data: &mut [u8]) -> Result<(), DeviceError> {
+        cbc::Encryptor::inner_iv_init(&self.0, block_of(iv)?).encrypt_blocks(blocks::<C>(data)?);
+        Ok(())
+    }
+
+    /// Whether data of this length can be worked on with this iv.
+    pub(super) fn check(iv: &Iv, len: usize) -> Result<(), DeviceError> {
+        block_of(iv)?;
+        if len.is_multiple_of(C::block_size()) { Ok(()) } else { Err(partial_block()) }
+    }
+
+    pub(super) fn decrypt(&self, iv: &Iv, data: &mut [u8]) -> Result<(), DeviceError> {
+        cbc::Decryptor::inner_iv_init(&self.0, block_of(iv)?).decrypt_blocks(blocks::<C>(data)?);
         Ok(())
     }
 }
@@ -76,8 +91,12 @@ impl<C: Cipher> Context for Ctr<C> {
 fn blocks<C: Cipher>(data: &mut [u8]) -> Result<&mut [Block<C>], DeviceError> {
     match Block::<C>::slice_as_chunks_mut(data) {
         (blocks, []) => Ok(blocks),
-        _ => Err(refused("the data is not a whole number of blocks")),
+        _ => Err(partial_block()),
     }
+}
+
+fn partial_block() -> DeviceError {
+    refused("the data is not a whole number of blocks")
 }
 
 fn block_of(iv: &Iv) -> Result<&Array<u8, U16>, DeviceError> {

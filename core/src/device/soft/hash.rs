@@ -69,17 +69,30 @@ impl<H: Hash> Hmac<H> {
     }
 }
 
+impl<H: Hash> Hmac<H> {
+    /// The MAC of the parts, one after the other.
+    pub(super) fn mac(&self, parts: [&[u8]; 3]) -> Output<H> {
+        let mut inner = self.inner.clone();
+        parts.iter().for_each(|part| inner.update(part));
+        self.finish(inner)
+    }
+
+    fn finish(&self, inner: H) -> Output<H> {
+        let mut digest = inner.finalize();
+        let mut outer = self.outer.clone();
+        outer.update(&digest);
+        digest.as_mut_slice().zeroize();
+        outer.finalize()
+    }
+}
+
 impl<H: Hash> Context for Hmac<H> {
     fn execute(&self, op: &mut DirectOp<'_>) -> Result<(), DeviceError> {
         if op.kind != OpKind::Mac {
             return Err(refused("an hmac makes macs only"));
         }
         if let Some(inner) = absorb(|| self.inner.clone(), op)? {
-            let mut digest: Output<H> = inner.finalize();
-            let mut outer = self.outer.clone();
-            outer.update(&digest);
-            digest.as_mut_slice().zeroize();
-            op.output.set(&outer.finalize());
+            op.output.set(&self.finish(inner));
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ use self::slab::Slab;
 
 mod aead;
 mod cipher;
+mod encrypt_then_mac;
 #[cfg(test)]
 pub(crate) mod harness;
 mod hash;

@@ -17,6 +17,7 @@ use crate::key::Key;
 use super::SharedContext;
 use super::aead::Aead;
 use super::cipher::{Cbc, Ctr, Ecb};
+use super::encrypt_then_mac::EncryptThenMac;
 use super::hash::{Digester, Hmac};
 use super::random::Random;
 
@@ -63,6 +64,10 @@ fn of_length(algorithm: Algorithm, key: &[u8]) -> Option<SharedContext> {
         Algorithm::HmacSha256 => Arc::new(Hmac::<Sha256>::new(key)),
         Algorithm::HmacSha384 => Arc::new(Hmac::<Sha384>::new(key)),
         Algorithm::HmacSha512 => Arc::new(Hmac::<Sha512>::new(key)),
+        Algorithm::Aes128CbcHmacSha256 => {
+            let (cipher, mac) = key.split_at_checked(16)?;
+            Arc::new(EncryptThenMac { cipher: Cbc(keyed::<Aes128>(cipher)?), mac: Hmac::<Sha256>::new(mac) })
+        }
         Algorithm::Random => Arc::new(Random),
         Algorithm::Null => return None,
     })
