@@ -246,4 +246,15 @@ mod tests {
         let error = "aes-512-cbc".parse::<Algorithm>().unwrap_err();
         assert_eq!(error.to_string(), "unknown algorithm 'aes-512-cbc'");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn only_a_name_is_taken_for_one(pick in 0usize..1_000, cut in 0usize..24, text in "[a-z0-9-]{0,6}|.{0,6}") {
+            let name = Algorithm::ALL[pick % Algorithm::ALL.len()].name();
+            let (front, back) = name.split_at(cut.min(name.len()));
+            let text = format!("{front}{text}{back}");
+            let named = Algorithm::ALL.iter().copied().find(|algorithm| algorithm.name() == text);
+            proptest::prop_assert_eq!(text.parse::<Algorithm>().ok(), named);
+        }
+    }
 }

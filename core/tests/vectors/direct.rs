@@ -3,8 +3,15 @@
 use acrypto_core::algorithm::{Algorithm, Class, OpKind};
 use acrypto_core::device::{DeviceError, DirectDevice, DirectOp};
 use acrypto_core::key::Key;
-use acrypto_core::op::{Chain, Iv, Output};
+use acrypto_core::op::{Chain, Iv, Output, Request};
 use acrypto_core::session::SessionSpec;
+
+/// The request for a runtime.
+pub fn request(kind: OpKind, data: Vec<u8>, iv: &[u8], aad: &[u8]) -> Request {
+    let mut request = Request::new(kind, data).with_aad(aad.to_vec());
+    request.iv = Iv::new(iv).unwrap();
+    request
+}
 
 /// What goes in.
 #[derive(Clone, Debug)]

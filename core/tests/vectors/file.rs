@@ -41,7 +41,17 @@ struct Case {
 
 /// The cases of an algorithm, padded where the file says so; `None` without a file.
 pub fn vectors(algorithm: Algorithm) -> Option<Vec<Vector>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../fixtures/vectors/{algorithm}.json"));
+    read(algorithm, "")
+}
+
+/// Those of NIST.
+pub fn nist(algorithm: Algorithm) -> Option<Vec<Vector>> {
+    read(algorithm, "nist/")
+}
+
+fn read(algorithm: Algorithm, folder: &str) -> Option<Vec<Vector>> {
+    let file = format!("../fixtures/vectors/{folder}{algorithm}.json");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     let document: Document = serde_json::from_str(&fs::read_to_string(path).ok()?).unwrap();
     assert_eq!(document.algorithm, algorithm.name());
     assert!(!document.source.is_empty());

@@ -1,10 +1,16 @@
-//! Every case of fixtures/vectors on the software device, whole and in chunks.
+//! Known results on every device and by every way in: fixtures/vectors, NIST, Wycheproof, and the devices against
+//! each other.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+mod cross;
+mod devices;
 mod direct;
 mod file;
+mod paths;
+mod standards;
 mod streams;
+mod wycheproof;
 
 use acrypto_core::algorithm::{Algorithm, Class, OpKind};
 use acrypto_core::device::soft::Soft;

@@ -93,6 +93,38 @@ mod tests {
         assert!(parse("speed", "1").unwrap_err().to_string().contains("unknown parameter 'speed'"));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_within_the_limits_or_refused_by_name(
+            name in "rate|op-ns|jitter|lanes|queue|seed|[a-z-]{0,8}",
+            value in "[0-9]{0,21}|-?[0-9.e]{0,6}|inf|NaN|.{0,8}",
+        ) {
+            match parse(&name, &value) {
+                Ok(profile) => {
+                    assert!((1..=64).contains(&profile.lanes) && (1..=65_536).contains(&profile.queue_max_ops));
+                    assert!(profile.bytes_per_s > 0 && (0.0..=1.0).contains(&profile.jitter));
+                    // No time it could have makes a device that never answers.
+                    assert!(profile.service_ns(0, &mut Lot::new(1)) <= 8 * 60_000_000_000);
+                }
+                Err(error) => assert!(error.to_string().contains(&format!("'{name}'"))),
+            }
+        }
+
+        #[test]
+        fn what_a_profile_says_is_what_it_was_told(
+            rate in 1u64..=1 << 50, op_ns in 0u64..=60_000_000_000, lanes in 1usize..=64,
+            queue_max_ops in 1usize..=65_536, seed in proptest::prelude::any::<u64>(), jitter in 0.0f64..=1.0,
+        ) {
+            let told = [
+                ("rate", rate.to_string()), ("op-ns", op_ns.to_string()), ("lanes", lanes.to_string()),
+                ("queue", queue_max_ops.to_string()), ("seed", seed.to_string()), ("jitter", jitter.to_string()),
+            ];
+            let told: Vec<_> = told.map(|(name, value)| (name.to_owned(), value)).into();
+            let profile = Profile { bytes_per_s: rate, op_ns, jitter, lanes, queue_max_ops, seed };
+            proptest::prop_assert_eq!(Profile::parse(&told), Ok(profile));
+        }
+    }
+
     #[test]
     fn the_mean_time_is_that_of_the_profile() {
         let profile = Profile { bytes_per_s: 1_000_000, op_ns: 1_000, jitter: 0.5, ..Profile::default() };

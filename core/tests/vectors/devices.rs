@@ -1,0 +1,53 @@
+//! The built-in devices, each alone in a runtime.
+
+use std::sync::Arc;
+
+use acrypto_core::device::sim::{Profile, Sim};
+use acrypto_core::device::soft::Soft;
+use acrypto_core::{Algorithm, Config, Engine, Key, OpKind, Padding, Runtime, Session, SessionSpec};
+
+/// How to make one of each kind that works on algorithms: a new kind of device joins every suite by a line here.
+const KINDS: [(&str, fn() -> Engine); 2] = [
+    ("soft", || Engine::Direct(Arc::new(Soft::new()))),
+    ("sim", || {
+        let profile = Profile { op_ns: 0, bytes_per_s: 1 << 40, jitter: 0.0, ..Profile::default() };
+        Engine::Queued(Box::new(Sim::new(profile)))
+    }),
+];
+
+/// A runtime with one device.
+pub struct Bench {
+    pub name: &'static str,
+    pub runtime: Runtime,
+    pub is_direct: bool,
+    capabilities: Vec<acrypto_core::device::Capability>,
+}
+
+/// One of each.
+pub fn benches() -> Vec<Bench> {
+    KINDS.iter().map(|(name, make)| Bench::new(name, make())).collect()
+}
+
+impl Bench {
+    fn new(name: &'static str, engine: Engine) -> Self {
+        let (is_direct, info) = match &engine {
+            Engine::Direct(device) => (true, device.info()),
+            Engine::Queued(device) => (false, device.info()),
+        };
+        let runtime = Runtime::start(Config { workers: 1, ..Config::default() }).unwrap();
+        runtime.add_device(name, engine, 0).unwrap();
+        Self { name, runtime, is_direct, capabilities: info.capabilities }
+    }
+
+    /// Whether the device claims the operation, and takes it in chunks.
+    pub fn claims(&self, algorithm: Algorithm, kind: OpKind) -> Option<bool> {
+        let claim = self.capabilities.iter().find(|claim| (claim.algorithm, claim.kind) == (algorithm, kind));
+        claim.map(|claim| claim.stream)
+    }
+
+    pub fn session(&self, algorithm: Algorithm, key: &[u8], pads: bool) -> Session {
+        let padding = if pads { Padding::Pkcs7 } else { Padding::None };
+        let spec = SessionSpec::new(algorithm).padding(padding).allow_ecb(true).allow_sha1(true);
+        self.runtime.session(spec, Key::new(key.to_vec())).unwrap()
+    }
+}
