@@ -8,6 +8,7 @@ use crate::clock::{Clock, Nanos};
 use crate::config::Config;
 use crate::device::Engine;
 use crate::device::fault::FaultSpec;
+use crate::device::mount::Mount;
 use crate::device::registry::Device;
 use crate::error::Error;
 use crate::event::{Draft, EventKind, EventLog, Severity};
@@ -62,7 +63,7 @@ impl Runtime {
     pub(crate) fn add(
         &self,
         name: &str,
-        mut engine: Engine,
+        engine: Engine,
         parameters: Vec<(String, String)>,
         uid: u32,
     ) -> Result<DeviceId, Error> {
@@ -74,6 +75,7 @@ impl Runtime {
         if shared.is_stopping() {
             return Err(Error::ShuttingDown);
         }
+        let mut engine = Mount::from(engine);
         let info = engine.info();
         let event = |to: &str, severity, reason: String| {
             shared.events.push(Draft {

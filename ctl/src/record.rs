@@ -61,6 +61,7 @@ pub fn fault(fault: &FaultSpec) -> Value {
         "every_ops": fault.every,
         "rate_ratio": fault.rate,
         "for_ns": fault.for_ns,
+        "delay_ns": fault.delay_ns,
         "seed": fault.seed,
     });
     if let Value::Object(fields) = &mut all {

@@ -152,6 +152,7 @@ fn fault_options(fault: &FaultSpec) -> String {
     option("every", fault.every.map(|every| every.to_string()));
     option("rate", fault.rate.map(|rate| rate.to_string()));
     option("for", fault.for_ns.map(short_duration));
+    option("delay", fault.delay_ns.map(short_duration));
     option("seed", (fault.seed != 0).then(|| fault.seed.to_string()));
     line
 }
@@ -169,7 +170,7 @@ fn short_duration(ns: u64) -> String {
 mod tests {
     use std::ffi::OsString;
 
-    use acrypto_netlink::message::{LoadSpec, OpKind};
+    use acrypto_netlink::message::{FaultMode, LoadSpec, OpKind};
 
     use super::*;
     use crate::cli::{self, BreakArgs, Command, DeviceCommand, Parsed};
@@ -210,6 +211,7 @@ mod tests {
     #[test]
     fn an_equal_command_gives_the_same_fault() {
         let fault = FaultSpec {
+            mode: FaultMode::Late,
             op: Some(OpKind::Encrypt),
             size_bytes: Some(1..=4096),
             session: Some(0x1f),
@@ -217,15 +219,15 @@ mod tests {
             every: Some(2),
             rate: Some(0.25),
             for_ns: Some(30_000_000_000),
+            delay_ns: Some(2_000_000),
             seed: 7,
-            ..FaultSpec::default()
         };
         let line =
             Grammar.equal_command(&Action::BreakDevice { name: "accel0".to_owned(), fault: Some(fault) });
         assert_eq!(
             line,
-            "acrypto device break accel0 --mode error --op encrypt --size 1-4096 --session 0x1f --count 3 --every 2 \
-             --rate 0.25 --for 30s --seed 7"
+            "acrypto device break accel0 --mode late --op encrypt --size 1-4096 --session 0x1f --count 3 --every 2 \
+             --rate 0.25 --for 30s --delay 2ms --seed 7"
         );
         let Command::Device(DeviceCommand::Break(BreakArgs { session, for_duration, size, .. })) =
             parsed(&line)

@@ -11,12 +11,15 @@ use crate::op::{Chain, Iv, Output};
 use crate::session::SessionSpec;
 
 pub mod fault;
+mod faulted;
 pub(crate) mod kind;
 pub mod known_answers;
+pub(crate) mod mount;
 pub mod null;
 pub(crate) mod registry;
 pub mod sim;
 pub mod soft;
+pub(crate) mod staged;
 
 pub use registry::Engine;
 

@@ -2,13 +2,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::algorithm::Algorithm;
 use crate::clock::Nanos;
 use crate::config::Config;
-use crate::error::Error;
 use crate::health::Health;
 use crate::health::selftest::Selftest;
 use crate::op::DeviceId;
@@ -21,8 +19,10 @@ use crate::submit::Shape;
 use crate::sync::Lock;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::worker::conclude::Delivery;
+use crate::worker::control::TICK_NS;
 
-use super::fault::{ActiveFault, FaultSpec};
+use super::fault::FaultSpec;
+use super::mount::Mount;
 use super::{Answer, DeviceInfo, DeviceState, DirectDevice, Handle, QueuedDevice, QueuedOp, RUN_MAX_OPS};
 
 /// A device to be added.
@@ -31,52 +31,6 @@ pub enum Engine {
     Direct(Arc<dyn DirectDevice>),
     /// One that answers later.
     Queued(Box<dyn QueuedDevice>),
-}
-
-impl Engine {
-    pub(crate) fn info(&self) -> DeviceInfo {
-        match self {
-            Self::Direct(device) => device.info(),
-            Self::Queued(device) => device.info(),
-        }
-    }
-
-    /// Opens a session, unless the device panics.
-    pub(crate) fn open(&mut self, state: &SessionState) -> Result<Handle, Error> {
-        let panicked = Error::Device { device: String::new(), reason: PANICKED.to_owned() };
-        guarded(|| self.try_open(state)).unwrap_or(Err(panicked))
-    }
-
-    fn try_open(&mut self, state: &SessionState) -> Result<Handle, Error> {
-        let refused = Error::NoDevice { algorithm: state.spec.algorithm };
-        match self {
-            Self::Direct(device) => {
-                device.probe(&state.spec).ok_or(refused)?;
-                device.open(&state.spec, &state.key)
-            }
-            Self::Queued(device) => {
-                device.probe(&state.spec).ok_or(refused)?;
-                device.open(&state.spec, &state.key)
-            }
-        }
-    }
-
-    /// Closes a session. A panic in it changes nothing for anybody else.
-    pub(crate) fn close(&mut self, handle: Handle) {
-        guarded(|| match self {
-            Self::Direct(device) => device.close(handle),
-            Self::Queued(device) => device.close(handle),
-        });
-    }
-}
-
-/// What is said of a device that panicked.
-pub(crate) const PANICKED: &str = "panicked";
-
-/// Calls into a device; `None` when it panicked. Whatever it left behind is its own, and it gets no further work until
-/// it has been reset and has passed its known answers.
-pub(crate) fn guarded<R>(call: impl FnOnce() -> R) -> Option<R> {
-    catch_unwind(AssertUnwindSafe(call)).ok()
 }
 
 impl fmt::Debug for Engine {
@@ -95,13 +49,21 @@ pub(crate) enum Mail {
     Close(u64),
     /// The device broke: what was lent to it is tried elsewhere.
     TakeBack,
-    /// Put a fault on, or take it off.
-    Fault(Option<FaultSpec>),
+    /// Put a fault on, or take it off, and the number it has.
+    Fault(Option<FaultSpec>, u64),
     /// Reset the engine and run the known answers.
     Test {
         /// Who asked.
         uid: u32,
     },
+}
+
+/// The fault in force. Mail about it is posted while its lock is held, so that row and engine agree in the end.
+#[derive(Debug, Default)]
+pub(crate) struct FaultRow {
+    pub(crate) spec: Option<FaultSpec>,
+    /// Counts the faults put on.
+    pub(crate) number: u64,
 }
 
 /// A session that is open on the device.
@@ -115,8 +77,11 @@ pub(crate) struct Open {
 /// What only the holder of the run token touches.
 #[derive(Debug)]
 pub(crate) struct Exec {
-    pub(crate) engine: Engine,
-    pub(crate) fault: Option<ActiveFault>,
+    pub(crate) engine: Mount,
+    /// Number of the fault on the engine, and of none when there is none.
+    pub(crate) fault_number: u64,
+    /// The device changed its sort: whoever looks after it from now on must be told.
+    pub(crate) is_remounted: bool,
     pub(crate) sessions: HashMap<u64, Open>,
     /// The session used last, so that a run of one session is looked up once.
     pub(crate) last: Option<(u64, Arc<SessionState>, Handle)>,
@@ -126,6 +91,8 @@ pub(crate) struct Exec {
     pub(crate) run_began: u64,
     pub(crate) selftest: Option<(Selftest, u32)>,
     pub(crate) answers: Vec<Answer>,
+    /// When the device said that its next answer is due, the last time it was asked.
+    pub(crate) due: Option<Nanos>,
     pub(crate) ops: Vec<QueuedOp>,
 }
 
@@ -162,7 +129,7 @@ pub(crate) struct Device {
     /// Mail has come.
     pub(crate) attention: AtomicBool,
     pub(crate) mail: Lock<Vec<Mail>>,
-    pub(crate) fault: Lock<Option<FaultSpec>>,
+    pub(crate) fault: Lock<FaultRow>,
     pub(crate) health: Lock<Health>,
     /// The run token.
     pub(crate) exec: Lock<Exec>,
@@ -187,7 +154,7 @@ impl Device {
         numbers: (u16, u16),
         uid: u32,
         parameters: Vec<(String, String)>,
-        engine: Engine,
+        engine: Mount,
         config: &Config,
         now: Nanos,
     ) -> Self {
@@ -206,7 +173,7 @@ impl Device {
             numbers,
             uid,
             parameters,
-            direct: AtomicBool::new(matches!(engine, Engine::Direct(_))),
+            direct: AtomicBool::new(matches!(engine, Mount::Direct(_))),
             state: AtomicU8::new(DeviceState::Up as u8),
             probation_percent: AtomicU8::new(100),
             probation_draws: AtomicU32::new(0),
@@ -223,11 +190,12 @@ impl Device {
             left_to_others: AtomicBool::new(false),
             attention: AtomicBool::new(false),
             mail: Lock::new(Vec::new()),
-            fault: Lock::new(None),
+            fault: Lock::new(FaultRow::default()),
             health: Lock::new(Health::new(now)),
             exec: Lock::new(Exec {
                 engine,
-                fault: None,
+                fault_number: 0,
+                is_remounted: false,
                 sessions: HashMap::new(),
                 last: None,
                 delivery: Delivery::default(),
@@ -235,6 +203,7 @@ impl Device {
                 run_began: 0,
                 selftest: None,
                 answers: Vec::new(),
+                due: None,
                 ops: Vec::new(),
             }),
             kinds,
@@ -252,6 +221,11 @@ impl Device {
     #[inline]
     pub(crate) fn is_direct(&self) -> bool {
         self.direct.load(Ordering::Acquire)
+    }
+
+    /// Called by the holder of the run token when a fault went on or off.
+    pub(crate) fn store_direct(&self, is_direct: bool) {
+        self.direct.store(is_direct, Ordering::Release);
     }
 
     /// Only health and removal change the state, under the health lock.
@@ -297,8 +271,11 @@ impl Device {
     }
 
     /// Whether work or mail lies there that no submitter and no worker may be coming back for.
-    pub(crate) fn is_neglected(&self) -> bool {
-        self.is_direct() && !self.ring.is_empty() || self.attention.load(Ordering::Acquire)
+    pub(crate) fn is_neglected(&self, now: Nanos) -> bool {
+        let due = self.due_ns.load(Ordering::Relaxed);
+        self.is_direct() && !self.ring.is_empty()
+            || self.attention.load(Ordering::Acquire)
+            || !self.is_direct() && Nanos(due).plus(TICK_NS) < now
     }
 
     /// A copy of the attempts' counters; what is derived can't be negative, because `taken` is read last.
@@ -337,7 +314,7 @@ impl Device {
             queue_wait: self.queue_wait.read(),
             service: self.service.read(),
             total: self.total.read(),
-            fault: self.fault.lock().clone(),
+            fault: self.fault.lock().spec.clone(),
             probation_percent: self.probation_percent.load(Ordering::Relaxed),
             uid: self.uid,
             parameters: self.parameters.clone(),

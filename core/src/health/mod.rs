@@ -8,7 +8,8 @@ use std::sync::Arc;
 use crate::clock::Nanos;
 use crate::device::DeviceState;
 use crate::device::fault::FaultSpec;
-use crate::device::registry::{Device, Mail, PANICKED};
+use crate::device::mount::PANICKED;
+use crate::device::registry::{Device, Mail};
 use crate::error::Error;
 use crate::event::{Draft, EventKind, Severity};
 use crate::shared::Shared;
@@ -134,9 +135,14 @@ impl Shared {
             if Self::is_leaving(device) {
                 return Err(Error::DeviceState { name: device.name.clone(), state, action: "break" });
             }
-            self.fault_event(device, "none", spec.mode.name(), uid);
-            *device.fault.lock() = Some(spec.clone());
-            device.post(Mail::Fault(Some(spec)));
+            let mode = spec.mode;
+            {
+                let mut row = device.fault.lock();
+                row.number += 1;
+                row.spec = Some(spec.clone());
+                device.post(Mail::Fault(Some(spec), row.number));
+            }
+            self.fault_event(device, "none", mode.name(), uid);
             self.look_after(device);
             return Ok(());
         }
@@ -166,7 +172,6 @@ impl Shared {
             health.errors.clear();
             self.transit(device, &mut health, DeviceState::Selftest, "repair".to_owned(), uid);
         }
-        device.post(Mail::Fault(None));
         device.post(Mail::Test { uid });
         self.replan();
         self.look_after(device);
@@ -261,20 +266,33 @@ impl Shared {
             health.removal = Some((self.now().plus(deadline_ns), uid));
             self.transit(device, &mut health, DeviceState::Draining, "removal".to_owned(), uid);
         }
-        device.post(Mail::Fault(None));
         self.replan();
         self.look_after(device);
         Ok(())
     }
 
-    /// A fault's time is over.
-    pub(crate) fn fault_ended(&self, device: &Device) {
-        self.clear_fault(device, self.owner);
+    /// A fault came off by itself: its time is over, or it is used up.
+    pub(crate) fn fault_ended(&self, device: &Device, number: u64) {
+        let ended = {
+            let mut row = device.fault.lock();
+            // Another one may have been put on since.
+            if row.number == number { row.spec.take() } else { None }
+        };
+        if let Some(spec) = ended {
+            self.fault_event(device, spec.mode.name(), "none", self.owner);
+        }
     }
 
     fn clear_fault(&self, device: &Device, uid: u32) {
-        let fault = device.fault.lock().take();
-        if let Some(spec) = fault {
+        let cleared = {
+            let mut row = device.fault.lock();
+            let spec = row.spec.take();
+            if spec.is_some() {
+                device.post(Mail::Fault(None, row.number));
+            }
+            spec
+        };
+        if let Some(spec) = cleared {
             self.fault_event(device, spec.mode.name(), "none", uid);
         }
     }

@@ -3,13 +3,13 @@
 use crate::algorithm::Algorithm;
 use crate::clock::{Clock, Nanos};
 use crate::device::known_answers::{self, KnownAnswer};
-use crate::device::registry::Engine;
+use crate::device::mount::Mount;
 use crate::device::{Answer, DeviceInfo, DirectOp, QueuedOp, Ticket};
 use crate::error::Error;
 use crate::key::Key;
 use crate::op::{Iv, Output};
 use crate::session::SessionSpec;
-use crate::worker::service::POLL_NS;
+use crate::worker::queued::POLL_NS;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,12 +57,12 @@ impl Selftest {
     }
 
     /// Goes on; the verdict once all have been asked or one is wrong.
-    pub(crate) fn poll(&mut self, engine: &mut Engine, now: Nanos) -> Option<Result<(), String>> {
+    pub(crate) fn poll(&mut self, engine: &mut Mount, now: Nanos) -> Option<Result<(), String>> {
         catch_unwind(AssertUnwindSafe(|| self.step(engine, now)))
             .unwrap_or_else(|_| Some(Err("panicked".to_owned())))
     }
 
-    fn step(&mut self, engine: &mut Engine, now: Nanos) -> Option<Result<(), String>> {
+    fn step(&mut self, engine: &mut Mount, now: Nanos) -> Option<Result<(), String>> {
         if self.answers.is_empty() {
             return Some(Err("no known answers for what it can do".to_owned()));
         }
@@ -76,12 +76,12 @@ impl Selftest {
         Some(Ok(()))
     }
 
-    fn ask(&mut self, answer: &KnownAnswer, engine: &mut Engine, now: Nanos) -> Option<Result<(), String>> {
+    fn ask(&mut self, answer: &KnownAnswer, engine: &mut Mount, now: Nanos) -> Option<Result<(), String>> {
         let spec = SessionSpec::new(answer.algorithm).allow_ecb(true).allow_sha1(true);
         let key = Key::new(answer.key.to_vec());
         let iv = Iv::new(answer.iv).unwrap_or_default();
         match engine {
-            Engine::Direct(device) => {
+            Mount::Direct(device) => {
                 let handle = match device.open(&spec, &key) {
                     Ok(handle) => handle,
                     Err(error) => return Some(Err(error.to_string())),
@@ -104,7 +104,8 @@ impl Selftest {
                 let Some(result) = result else { return Some(Err("no answer".to_owned())) };
                 Some(answer.check(result, &data, output.as_slice()))
             }
-            Engine::Queued(device) => {
+            queued => {
+                let device = queued.queued()?;
                 if self.asked.is_none() {
                     let handle = match device.open(&spec, &key) {
                         Ok(handle) => handle,
@@ -151,7 +152,7 @@ impl Selftest {
 }
 
 /// Runs all known answers on a device that is not linked yet, on this thread.
-pub(crate) fn run(engine: &mut Engine, info: &DeviceInfo, name: &str, clock: &Clock) -> Result<(), Error> {
+pub(crate) fn run(engine: &mut Mount, info: &DeviceInfo, name: &str, clock: &Clock) -> Result<(), Error> {
     let mut now = clock.now();
     let mut selftest = Selftest::new(info, now);
     loop {
@@ -201,7 +202,7 @@ mod tests {
 
     fn verdict(device: impl DirectDevice + 'static) -> Result<(), Error> {
         let info = device.info();
-        run(&mut Engine::Direct(Arc::new(device)), &info, "dut", &Clock::simulated())
+        run(&mut Mount::Direct(Arc::new(device)), &info, "dut", &Clock::simulated())
     }
 
     #[test]

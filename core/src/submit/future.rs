@@ -124,7 +124,7 @@ impl Shared {
             if front.map(bytes_of).is_some_and(|bytes| bytes > bytes_max) {
                 return;
             }
-            if !device.is_direct() || !self.service(&device) {
+            if !device.is_direct() || !self.help(&device) {
                 return;
             }
         }

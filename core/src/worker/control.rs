@@ -32,7 +32,7 @@ impl Control {
         self.scan(shared, now);
         shared.forget_gone();
         shared.dispatch();
-        if devices.iter().any(|device| device.is_neglected()) {
+        if devices.iter().any(|device| device.is_neglected(now)) {
             // Below the price of a wake-up, but here for a whole tick: its submitter does not come back for it.
             shared.parking.wake_all();
         }

@@ -173,7 +173,7 @@ impl Shared {
     pub(crate) fn help_anyone(&self) {
         for device in self.devices.load().iter() {
             if device.is_direct() && !device.ring.is_empty() {
-                self.service(device);
+                self.help(device);
             }
         }
     }

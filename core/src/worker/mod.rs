@@ -3,7 +3,9 @@
 pub(crate) mod conclude;
 pub(crate) mod control;
 pub(crate) mod dispatch;
+pub(crate) mod lent;
 pub(crate) mod park;
+pub(crate) mod queued;
 pub(crate) mod run;
 pub(crate) mod service;
 pub(crate) mod threads;

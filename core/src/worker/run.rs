@@ -7,7 +7,8 @@ use arrayvec::ArrayVec;
 
 use crate::algorithm::OpKind;
 use crate::clock::Nanos;
-use crate::device::registry::{Device, Engine, Exec, Open};
+use crate::device::mount::Mount;
+use crate::device::registry::{Device, Exec, Open};
 use crate::device::{DeviceError, DirectOp, Handle, RUN_MAX_OPS};
 use crate::error::{Error, OpError, Progress};
 use crate::op::DeviceId;
@@ -81,14 +82,10 @@ impl Shared {
         }
     }
 
-    /// Carries the run out; an operation whose session could not be opened, or that a fault hits, is left out.
+    /// Carries the run out; an operation whose session could not be opened is left out.
     fn execute(&self, device: &Device, exec: &mut Exec, slots: &mut Slots<'_>, results: &mut Results) {
-        let sessions: ArrayVec<u64, RUN_MAX_OPS> = match exec.fault {
-            Some(_) => slots.iter().map(|held| held.meta().session.load(Ordering::Relaxed)).collect(),
-            None => ArrayVec::new(),
-        };
         let mut ops: ArrayVec<DirectOp<'_>, RUN_MAX_OPS> = ArrayVec::new();
-        let mut all_go = exec.fault.is_none();
+        let mut all_go = true;
         for held in slots.iter_mut() {
             let handle = self.handle(device, exec, held.meta().session.load(Ordering::Relaxed));
             let shape = Shape(held.meta().shape.load(Ordering::Relaxed));
@@ -107,14 +104,7 @@ impl Shared {
                 result: handle.err().map(Err),
             });
         }
-        if let Some(fault) = &mut exec.fault {
-            for (op, session) in ops.iter_mut().zip(&sessions) {
-                if let Some(error) = fault.hit(op.kind, op.data.len(), *session) {
-                    op.result = Some(Err(error));
-                }
-            }
-        }
-        let Engine::Direct(engine) = &exec.engine else { return };
+        let Mount::Direct(engine) = &exec.engine else { return };
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             if all_go {
                 engine.execute(&mut ops);

@@ -110,6 +110,9 @@ pub struct BreakArgs {
     /// Only for this long
     #[arg(long = "for", value_name = "DUR", requires = "mode", value_parser = units::parse_duration)]
     pub for_duration: Option<Duration>,
+    /// How much later delayed and late answers come
+    #[arg(long, value_name = "DUR", requires = "mode", value_parser = units::parse_duration)]
+    pub delay: Option<Duration>,
     /// Seed of what is drawn by lot
     #[arg(long, value_name = "N", requires = "mode", default_value_t = 0)]
     pub seed: u64,

@@ -168,6 +168,7 @@ fn fault(arguments: &BreakArgs) -> Result<Option<FaultSpec>, Failure> {
         every: arguments.every,
         rate: arguments.rate,
         for_ns: arguments.for_duration.map(units::nanos),
+        delay_ns: arguments.delay.map(units::nanos),
         seed: arguments.seed,
     }))
 }

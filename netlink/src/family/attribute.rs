@@ -154,6 +154,7 @@ attribute_sets! {
         RATE_PPB = 8 "rate-ppb" U32;
         FOR_NS = 9 "for-ns" U64;
         SEED = 10 "seed" U64;
+        DELAY_NS = 11 "delay-ns" U64;
     }
     /// A device.
     device "device" {

@@ -12,6 +12,24 @@ tokens! {
     FaultMode, default Error {
         /// The device answers with an error.
         Error = 1 "error",
+        /// The device answers later.
+        Delay = 2 "delay",
+        /// The device answers nothing any more.
+        Hang = 3 "hang",
+        /// The answer never comes.
+        Lost = 4 "lost",
+        /// The answer comes when the runtime has given up on it.
+        Late = 5 "late",
+        /// The device answers twice.
+        Duplicate = 6 "duplicate",
+        /// One bit of the result is wrong.
+        Corrupt = 7 "corrupt",
+        /// Answers come in another order.
+        Reorder = 8 "reorder",
+        /// The device is dead, and a reset fails.
+        Death = 9 "death",
+        /// The device takes nothing.
+        Full = 10 "full",
     }
 }
 
@@ -34,6 +52,8 @@ pub struct FaultSpec {
     pub rate: Option<f64>,
     /// Only for so long, in nanoseconds.
     pub for_ns: Option<u64>,
+    /// How much later `delay` and `late` answer, in nanoseconds.
+    pub delay_ns: Option<u64>,
     /// Seed of the draw.
     pub seed: u64,
 }
@@ -56,7 +76,7 @@ impl FaultSpec {
             // Clamped, so that it fits.
             out.u32(a::RATE_PPB, (rate.clamp(0.0, 1.0) * BILLION).round() as u32);
         }
-        out.u64_if(a::FOR_NS, self.for_ns).u64(a::SEED, self.seed);
+        out.u64_if(a::FOR_NS, self.for_ns).u64(a::SEED, self.seed).u64_if(a::DELAY_NS, self.delay_ns);
     }
 
     /// Reads what `write` adds.
@@ -80,6 +100,7 @@ impl FaultSpec {
             every: from.u64_if(a::EVERY)?,
             rate,
             for_ns: from.u64_if(a::FOR_NS)?,
+            delay_ns: from.u64_if(a::DELAY_NS)?,
             seed: from.u64_if(a::SEED)?.unwrap_or(0),
         })
     }

@@ -99,7 +99,16 @@ fn fault(of: &core::FaultSpec) -> FaultSpec {
     FaultSpec {
         mode: match of.mode {
             core::FaultMode::Error => FaultMode::Error,
-            // The only one this protocol has a number for.
+            core::FaultMode::Delay => FaultMode::Delay,
+            core::FaultMode::Hang => FaultMode::Hang,
+            core::FaultMode::Lost => FaultMode::Lost,
+            core::FaultMode::Late => FaultMode::Late,
+            core::FaultMode::Duplicate => FaultMode::Duplicate,
+            core::FaultMode::Corrupt => FaultMode::Corrupt,
+            core::FaultMode::Reorder => FaultMode::Reorder,
+            core::FaultMode::Death => FaultMode::Death,
+            core::FaultMode::Full => FaultMode::Full,
+            // One that this protocol has no number for.
             _ => FaultMode::Error,
         },
         op: of.op.map(op_kind),
@@ -109,6 +118,7 @@ fn fault(of: &core::FaultSpec) -> FaultSpec {
         every: of.every,
         rate: of.rate,
         for_ns: of.for_ns,
+        delay_ns: of.delay_ns,
         seed: of.seed,
     }
 }
@@ -118,6 +128,15 @@ pub(super) fn core_fault(of: FaultSpec) -> core::FaultSpec {
     let clip = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let mode = match of.mode {
         FaultMode::Error => core::FaultMode::Error,
+        FaultMode::Delay => core::FaultMode::Delay,
+        FaultMode::Hang => core::FaultMode::Hang,
+        FaultMode::Lost => core::FaultMode::Lost,
+        FaultMode::Late => core::FaultMode::Late,
+        FaultMode::Duplicate => core::FaultMode::Duplicate,
+        FaultMode::Corrupt => core::FaultMode::Corrupt,
+        FaultMode::Reorder => core::FaultMode::Reorder,
+        FaultMode::Death => core::FaultMode::Death,
+        FaultMode::Full => core::FaultMode::Full,
     };
     let mut fault = core::FaultSpec::new(mode);
     fault.op = of.op.map(core_op_kind);
@@ -127,6 +146,7 @@ pub(super) fn core_fault(of: FaultSpec) -> core::FaultSpec {
     fault.every = of.every;
     fault.rate = of.rate;
     fault.for_ns = of.for_ns;
+    fault.delay_ns = of.delay_ns;
     fault.seed = of.seed;
     fault
 }

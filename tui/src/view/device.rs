@@ -134,6 +134,9 @@ fn fault_text(fault: &FaultSpec) -> String {
     if let Some(for_ns) = fault.for_ns {
         add(format!("for {}", format::span(for_ns)));
     }
+    if let Some(delay_ns) = fault.delay_ns {
+        add(format!("by {}", format::span(delay_ns)));
+    }
     text
 }
 

@@ -7,15 +7,12 @@ use std::collections::BinaryHeap;
 
 use super::fault::Lot;
 use super::soft::Soft;
-use super::{
-    Answer, DeviceError, DeviceInfo, DirectDevice, DirectOp, Handle, Product, QueuedDevice, QueuedOp,
-    RUN_MAX_OPS, Score,
-};
-use crate::algorithm::{Algorithm, Class, OpKind};
+use super::staged::carry_out;
+use super::{Answer, DeviceInfo, DirectDevice, Handle, QueuedDevice, QueuedOp, RUN_MAX_OPS, Score};
+use crate::algorithm::Algorithm;
 use crate::clock::Nanos;
-use crate::error::{Error, Progress};
+use crate::error::Error;
 use crate::key::Key;
-use crate::op::Output;
 use crate::session::SessionSpec;
 
 mod profile;
@@ -80,36 +77,6 @@ impl Sim {
             profile,
         }
     }
-
-    fn answer(&self, op: QueuedOp) -> Answer {
-        let QueuedOp { ticket, handle, algorithm, kind, iv, aad, source, mut chain } = op;
-        let writes = matches!(kind, OpKind::Encrypt | OpKind::Decrypt | OpKind::Random);
-        // Room for a tag, so that appending it does not move the data.
-        let mut data = Vec::with_capacity(source.len() + 16);
-        data.extend_from_slice(&source);
-        drop(source);
-        let mut output = Output::NONE;
-        if algorithm.class() == Class::Null {
-            return Answer { ticket, result: Ok(Product { data: Some(data), output, chain }) };
-        }
-        let mut run = [DirectOp {
-            handle,
-            algorithm,
-            kind,
-            iv: &iv,
-            aad: &aad,
-            data: &mut data,
-            output: &mut output,
-            chain: chain.as_deref_mut(),
-            result: None,
-        }];
-        self.soft.execute(&mut run);
-        let no_answer =
-            DeviceError::Failed { reason: "no answer", progress: Progress::NotStarted, source_intact: true };
-        let result = run[0].result.unwrap_or(Err(no_answer));
-        let product = |()| Product { data: writes.then_some(data), output, chain };
-        Answer { ticket, result: result.map(product) }
-    }
 }
 
 impl QueuedDevice for Sim {
@@ -158,7 +125,7 @@ impl QueuedDevice for Sim {
                 return Some(first.due);
             }
             if let Some(Reverse(pending)) = self.pending.pop() {
-                done.push(self.answer(pending.op));
+                done.push(carry_out(&self.soft, pending.op));
             }
         }
         None

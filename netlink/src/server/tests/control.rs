@@ -59,8 +59,9 @@ async fn a_fault_comes_back_as_it_was_put_on() {
         every: Some(2),
         rate: Some(0.25),
         for_ns: Some(9_000_000_000),
+        delay_ns: Some(5_000_000),
+        mode: FaultMode::Late,
         seed: 3,
-        ..FaultSpec::default()
     };
     client.device_add("null0", "null", &[]).await.unwrap();
     client.device_break("null0", Some(fault.clone())).await.unwrap();
