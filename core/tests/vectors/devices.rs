@@ -6,8 +6,10 @@ use acrypto_core::device::sim::{Profile, Sim};
 use acrypto_core::device::soft::Soft;
 use acrypto_core::{Algorithm, Config, Engine, Key, OpKind, Padding, Runtime, Session, SessionSpec};
 
+type Make = fn() -> Engine;
+
 /// How to make one of each kind that works on algorithms: a new kind of device joins every suite by a line here.
-const KINDS: [(&str, fn() -> Engine); 2] = [
+const KINDS: [(&str, Make); 2] = [
     ("soft", || Engine::Direct(Arc::new(Soft::new()))),
     ("sim", || {
         let profile = Profile { op_ns: 0, bytes_per_s: 1 << 40, jitter: 0.0, ..Profile::default() };
