@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::shared::Shared;
 use crate::sync::Lock;
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::{AtomicBool, Ordering, fence};
 
 /// Tasks that wait for room.
 #[derive(Debug, Default)]
@@ -17,18 +17,36 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// A slot was freed.
+    /// A slot was freed: a task that looked for room before must be seen here, or else see the slot.
     #[inline]
     pub(crate) fn notify(&self) {
-        if self.wanted.load(Ordering::SeqCst) {
+        fence(Ordering::SeqCst);
+        if self.wanted.load(Ordering::Relaxed) {
             self.wake();
         }
+    }
+
+    /// Ready when there is room; else the task is woken when a slot is freed.
+    pub(crate) fn poll(&self, context: &Context<'_>, has_room: impl Fn() -> bool) -> Poll<()> {
+        if has_room() {
+            return Poll::Ready(());
+        }
+        {
+            let mut wakers = self.wakers.lock();
+            if !wakers.iter().any(|waker| waker.will_wake(context.waker())) {
+                wakers.push(context.waker().clone());
+            }
+            self.wanted.store(true, Ordering::Relaxed);
+        }
+        fence(Ordering::SeqCst);
+        // A slot freed before the flag was up woke nobody.
+        if has_room() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn wake(&self) {
         let wakers = {
             let mut wakers = self.wakers.lock();
-            self.wanted.store(false, Ordering::SeqCst);
+            self.wanted.store(false, Ordering::Relaxed);
             std::mem::take(&mut *wakers)
         };
         for waker in wakers {
@@ -50,18 +68,75 @@ impl Future for Ready {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if self.shared.has_room() {
-            return Poll::Ready(());
+        self.shared.room.poll(context, || self.shared.has_room())
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use std::task::Wake;
+
+    use loom::thread;
+
+    use super::*;
+    use crate::queue::slab::Slab;
+
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Release);
         }
-        let room = &self.shared.room;
-        {
-            let mut wakers = room.wakers.lock();
-            if !wakers.iter().any(|waker| waker.will_wake(context.waker())) {
-                wakers.push(context.waker().clone());
+    }
+
+    #[test]
+    fn loom_a_freed_slot_is_seen_or_wakes_the_one_who_waits() {
+        loom::model(|| {
+            let slab = Arc::new(Slab::<u64>::new(1));
+            let room = Arc::new(Room::default());
+            let mut posted = 0;
+            slab.allocate(1, |held| {
+                posted = held.post(crate::queue::word::State::Queued, 1, crate::DeviceId(0))
+            });
+            let freer = {
+                let (slab, room) = (Arc::clone(&slab), Arc::clone(&room));
+                thread::spawn(move || {
+                    let (index, word) = slab.current(posted).unwrap();
+                    slab.claim(index, word, crate::queue::word::State::Held).unwrap().free();
+                    room.notify();
+                })
+            };
+            let woken = Arc::new(Woken(AtomicBool::new(false)));
+            let waker = Waker::from(Arc::clone(&woken));
+            let polled = room.poll(&Context::from_waker(&waker), || slab.has_free());
+            freer.join().unwrap();
+            assert!(polled.is_ready() || woken.0.load(Ordering::Acquire));
+        });
+    }
+
+    #[test]
+    fn loom_two_who_wait_are_both_woken() {
+        loom::model(|| {
+            let room = Arc::new(Room::default());
+            let has_room = Arc::new(AtomicBool::new(false));
+            let waiters: Vec<_> = (0..2)
+                .map(|_| {
+                    let (room, has_room) = (Arc::clone(&room), Arc::clone(&has_room));
+                    thread::spawn(move || {
+                        let woken = Arc::new(Woken(AtomicBool::new(false)));
+                        let waker = Waker::from(Arc::clone(&woken));
+                        let polled =
+                            room.poll(&Context::from_waker(&waker), || has_room.load(Ordering::Acquire));
+                        (polled, woken)
+                    })
+                })
+                .collect();
+            has_room.store(true, Ordering::Release);
+            room.notify();
+            for waiter in waiters {
+                let (polled, woken) = waiter.join().unwrap();
+                assert!(polled.is_ready() || woken.0.load(Ordering::Acquire));
             }
-            room.wanted.store(true, Ordering::SeqCst);
-        }
-        // A slot freed before the flag was up woke nobody.
-        if self.shared.has_room() { Poll::Ready(()) } else { Poll::Pending }
+        });
     }
 }

@@ -131,18 +131,15 @@ impl Drop for BatchFuture {
     fn drop(&mut self) {
         let Some(face) = self.face.take() else { return };
         let shared: &Shared = &self.session.shared;
-        if let Way::Queue(queue) = &face.way {
-            if self.missing > 0 {
-                for (slot, result) in self.slots.iter().zip(&self.results) {
-                    if let (Some(index), None) = (slot, result) {
-                        shared.abandon(*index, false);
-                    }
+        if self.missing > 0 {
+            for (slot, result) in self.slots.iter().zip(&self.results) {
+                if let (Some(index), None) = (slot, result) {
+                    shared.abandon(*index, false);
                 }
             }
-            face.closed.store(true, Ordering::SeqCst);
-            queue.take(&shared.slab, usize::MAX, |_, _| {});
-            shared.room.notify();
         }
+        face.close(&shared.slab);
+        shared.room.notify();
         shared.faces.release(&face, 1);
     }
 }

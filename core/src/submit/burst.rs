@@ -131,11 +131,8 @@ impl Burst {
 
 impl Drop for Burst {
     fn drop(&mut self) {
-        self.face.closed.store(true, Ordering::SeqCst);
-        if let Way::Queue(queue) = &self.face.way {
-            queue.take(&self.session.shared.slab, usize::MAX, |_, _| {});
-            self.session.shared.room.notify();
-        }
+        self.face.close(&self.session.shared.slab);
+        self.session.shared.room.notify();
         self.session.shared.faces.release(&self.face, 1);
     }
 }

@@ -10,7 +10,7 @@ use crate::op::Completion;
 use crate::queue::ring::Ring;
 use crate::queue::slab::{FreeChain, Slab};
 use crate::sync::Lock;
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 /// Face of operations that a future waits for.
 pub(crate) const FUTURE: u64 = 0;
@@ -41,6 +41,30 @@ impl fmt::Debug for Face {
 impl Face {
     pub(crate) fn new(id: u64, way: Way) -> Self {
         Self { id, live: AtomicU64::new(1), closed: AtomicBool::new(false), way }
+    }
+}
+
+impl Face {
+    /// Hands results over to the owner. True if it has gone: then nobody will fetch them, and they were dropped.
+    pub(crate) fn hand_over(&self, queue: &CompletionQueue, slab: &Slab<Body>, entries: &[u64]) -> bool {
+        queue.push(entries);
+        queue.waker.wake();
+        // An owner that goes sees these results, or is seen to have gone.
+        fence(Ordering::SeqCst);
+        let is_closed = self.closed.load(Ordering::Relaxed);
+        if is_closed {
+            queue.take(slab, usize::MAX, |_, _| {});
+        }
+        is_closed
+    }
+
+    /// The owner goes: results that were not fetched are dropped, now and later.
+    pub(crate) fn close(&self, slab: &Slab<Body>) {
+        self.closed.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        if let Way::Queue(queue) = &self.way {
+            queue.take(slab, usize::MAX, |_, _| {});
+        }
     }
 }
 
@@ -115,5 +139,38 @@ impl Faces {
 
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, std::collections::HashMap<u64, Arc<Face>>> {
         self.table.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use loom::thread;
+
+    use super::*;
+    use crate::op::DeviceId;
+    use crate::queue::word::State;
+
+    #[test]
+    fn loom_a_result_that_comes_while_the_owner_goes_is_dropped_once() {
+        loom::model(|| {
+            let slab = Arc::new(Slab::<Body>::new(1));
+            let face = Arc::new(Face::new(1, Way::Queue(Box::new(CompletionQueue::new(1)))));
+            let mut posted = 0;
+            slab.allocate(1, |held| posted = held.post(State::Queued, 1, DeviceId(0)));
+            let device = {
+                let (slab, face) = (Arc::clone(&slab), Arc::clone(&face));
+                thread::spawn(move || {
+                    let (index, word) = slab.current(posted).unwrap();
+                    let held = slab.claim(index, word, State::Running).unwrap();
+                    let entry = held.entry();
+                    assert!(held.finish().is_ok());
+                    let Way::Queue(queue) = &face.way else { return };
+                    face.hand_over(queue, &slab, &[entry]);
+                })
+            };
+            face.close(&slab);
+            device.join().unwrap();
+            assert!(slab.has_free(), "the slot of a result that nobody fetches is free again");
+        });
     }
 }

@@ -107,13 +107,10 @@ impl Shared {
     /// Hands what was noted to its completion queue. Every delivery ends with it.
     pub(crate) fn flush(&self, delivery: &mut Delivery) {
         let (Some(face), false) = (&delivery.face, delivery.entries.is_empty()) else { return };
-        if let Way::Queue(queue) = &face.way {
-            queue.push(&delivery.entries);
-            queue.waker.wake();
-            if face.closed.load(Ordering::SeqCst) {
-                queue.take(&self.slab, usize::MAX, |_, _| {});
-                self.room.notify();
-            }
+        if let Way::Queue(queue) = &face.way
+            && face.hand_over(queue, &self.slab, &delivery.entries)
+        {
+            self.room.notify();
         }
         self.faces.release(face, delivery.entries.len() as u64);
         delivery.entries.clear();

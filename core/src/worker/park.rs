@@ -79,3 +79,60 @@ impl Parking {
         }
     }
 }
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use loom::thread;
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// A worker lies down and looks once more while `wake` makes work and wakes: it sees the work, or is woken.
+    fn never_sleeps_through(wake: impl Fn(&Parking) -> bool + Copy + Send + Sync + 'static) {
+        loom::model(move || {
+            let parking = Arc::new(Parking::new(1));
+            let work = Arc::new(AtomicBool::new(false));
+            let worker = {
+                let (parking, work) = (Arc::clone(&parking), Arc::clone(&work));
+                thread::spawn(move || {
+                    parking.lie_down(0);
+                    let sees = work.load(Ordering::Relaxed);
+                    if sees {
+                        parking.get_up(0);
+                    }
+                    sees
+                })
+            };
+            work.store(true, Ordering::Relaxed);
+            let woken = wake(&parking);
+            let sees = worker.join().unwrap();
+            assert!(sees || woken);
+            assert_eq!(parking.sleepers.load(Ordering::Relaxed), 0);
+        });
+    }
+
+    #[test]
+    fn loom_a_worker_never_sleeps_through_work_for_any() {
+        never_sleeps_through(Parking::wake_one);
+    }
+
+    #[test]
+    fn loom_a_worker_never_sleeps_through_work_of_its_own() {
+        never_sleeps_through(|parking| parking.wake(0));
+    }
+
+    #[test]
+    fn loom_one_sleeper_is_woken_once() {
+        loom::model(|| {
+            let parking = Arc::new(Parking::new(1));
+            parking.lie_down(0);
+            let other = {
+                let parking = Arc::clone(&parking);
+                thread::spawn(move || parking.wake_one())
+            };
+            let mine = parking.wake_one();
+            assert_ne!(mine, other.join().unwrap());
+            assert_eq!(parking.sleepers.load(Ordering::Relaxed), 0);
+        });
+    }
+}
