@@ -29,6 +29,16 @@ pub struct Config {
     pub error_budget_window_ns: u64,
     /// Length of each of the two stages of probation, in nanoseconds.
     pub probation_stage_ns: u64,
+    /// Most tenants.
+    pub tenants_max: usize,
+    /// Most named keys.
+    pub named_keys_max: usize,
+    /// Least share of the work that each waiting priority gets while higher ones wait too, in percent, 0 to 12.
+    pub priority_floor_percent: u8,
+    /// Most initialisation vectors the runtime makes for one key: 2^32 for random ones of 96 bits (NIST SP 800-38D section 8.3).
+    pub ivs_per_key_max: u64,
+    /// Operations in the main queue at which a submitter that waits for room is woken, once it was full; 0 for seven eighths of it.
+    pub main_queue_low_ops: usize,
     /// Seed of everything the runtime draws by lot.
     pub seed: u64,
 }
@@ -49,6 +59,11 @@ impl Default for Config {
             error_budget_ops: 8,
             error_budget_window_ns: 10_000_000_000,
             probation_stage_ns: 1_000_000_000,
+            tenants_max: 1_024,
+            named_keys_max: 65_536,
+            priority_floor_percent: 2,
+            ivs_per_key_max: 1 << 32,
+            main_queue_low_ops: 0,
             seed: 0,
         }
     }

@@ -216,6 +216,76 @@ pub enum Error {
         /// Its own words.
         reason: String,
     },
+    /// The key may not be used for this.
+    #[error("session may not {op}")]
+    NotAllowed {
+        /// The operation.
+        op: OpKind,
+    },
+    /// A route that makes no sense.
+    #[error(
+        "route '{route}' is not one cipher (ecb, cbc, ctr) and at least one hmac, at most {stages_max} stages"
+    )]
+    BadRoute {
+        /// Its algorithms.
+        route: String,
+        /// Most stages.
+        stages_max: usize,
+    },
+    /// A route's stage has no device in service.
+    #[error("no usable device for stage {stage} ({algorithm})")]
+    NoDeviceForStage {
+        /// The stage, from 1.
+        stage: usize,
+        /// Its algorithm.
+        algorithm: Algorithm,
+    },
+    /// Not one key for each stage.
+    #[error("session needs {want} keys, got {got}")]
+    KeyCount {
+        /// As many as there are stages.
+        want: usize,
+        /// As many as were given.
+        got: usize,
+    },
+    /// No key has this name.
+    #[error("key '{name}' not found")]
+    UnknownKey {
+        /// The name asked for.
+        name: String,
+    },
+    /// A key with this name is there already.
+    #[error("key '{name}' exists")]
+    KeyExists {
+        /// Its name.
+        name: String,
+    },
+    /// The runtime has made as many initialisation vectors for this key as are safe.
+    #[error("key is used up: {limit} initialisation vectors were made for it")]
+    KeyUsedUp {
+        /// The limit.
+        limit: u64,
+    },
+    /// The operating system gave no random bytes.
+    #[error("no random bytes from the operating system")]
+    NoRandom,
+    /// An iv was asked of the runtime and given as well, or asked for an operation that takes none.
+    #[error("a runtime-made iv is for encryption without an iv of the caller's")]
+    RuntimeIv,
+    /// The tenant has as many operations on their way as it may have.
+    #[error("tenant '{tenant}' has its limit of {limit} operations on their way")]
+    TenantFull {
+        /// The tenant.
+        tenant: String,
+        /// Its limit, in operations.
+        limit: u64,
+    },
+    /// A tenant's name is empty, too long or has characters that are not allowed.
+    #[error("tenant '{name}' is not uid:N or 1 to 63 of a-z A-Z 0-9 . _ -")]
+    BadTenant {
+        /// The name.
+        name: String,
+    },
     /// The runtime is shutting down.
     #[error("runtime is shutting down")]
     ShuttingDown,

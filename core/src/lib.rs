@@ -32,18 +32,24 @@ pub mod event;
 pub mod key;
 pub mod load;
 pub mod op;
+pub mod route;
 pub mod runtime;
 pub mod session;
 pub mod simulation;
 pub mod stats;
 pub mod stream;
 pub mod submit;
+pub mod tenant;
 
 mod binding;
+mod context;
 mod health;
+mod keys;
+mod order;
 mod padding;
 mod queue;
 mod room;
+mod session_life;
 mod session_table;
 mod shared;
 mod sync;
@@ -56,15 +62,16 @@ pub use device::fault::{FaultMode, FaultSpec};
 pub use device::{DeviceState, Engine};
 pub use error::{Error, OpError, Progress};
 pub use event::{Event, EventKind, EventLog, EventSubscription, Feed, Severity};
-pub use key::Key;
+pub use key::{Key, Uses};
 pub use load::{LoadSpec, LoadStatus};
-pub use op::{Completion, DeviceId, Iv, Output, Refused, Request};
+pub use op::{Completion, DeviceId, Iv, Outcome, Output, Refused, Request};
 pub use room::Ready;
+pub use route::Stage;
 pub use runtime::Runtime;
-pub use session::{Padding, Session, SessionSpec};
+pub use session::{Bind, Padding, Session, SessionSpec, Target};
 pub use stats::{
-    BalancerStatus, DeviceCounters, DeviceQueue, DeviceStatus, Histogram, OpStatus, QueueStatus,
-    RuntimeStats, SessionStatus,
+    BalancerStatus, DeviceCounters, DeviceQueue, DeviceStatus, DeviceSupport, Histogram, KeyStatus, OpStatus,
+    QueueStatus, RuntimeStats, SessionStatus, StageSupport, TenantStatus,
 };
 pub use stream::{Stream, StreamError};
 pub use submit::blocking::block_on;

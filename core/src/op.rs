@@ -161,6 +161,9 @@ pub struct Request {
     pub user_data: u64,
     /// Time to live in nanoseconds; 0 takes the session's.
     pub deadline_ns: u64,
+    /// The runtime makes the iv, at random, and gives it back with the completion. It is made when the operation is
+    /// accepted and stays the same in every attempt.
+    pub runtime_iv: bool,
     pub(crate) chain: Option<Box<Chain>>,
 }
 
@@ -173,6 +176,12 @@ impl Request {
     /// Encrypt `data` in place.
     pub fn encrypt(data: Vec<u8>, iv: impl Into<Iv>) -> Self {
         Self { iv: iv.into(), ..Self::new(OpKind::Encrypt, data) }
+    }
+
+    /// Encrypt `data` in place with an iv that the runtime makes: [`Completion::iv`]. The last four bytes of a counter
+    /// block are 0.
+    pub fn encrypt_with_runtime_iv(data: Vec<u8>) -> Self {
+        Self { runtime_iv: true, ..Self::new(OpKind::Encrypt, data) }
     }
 
     /// Decrypt `data` in place.
@@ -249,9 +258,43 @@ pub struct Completion {
     pub queue_ns: u64,
     /// Nanoseconds of the last attempt (granularity: the run).
     pub service_ns: u64,
+    /// Nanoseconds from submission to the end.
+    pub total_ns: u64,
+    /// Stage of the route at which the operation ended, from 1; 1 without a route.
+    pub stage: u8,
+    /// The iv it was carried out with.
+    pub iv: Iv,
     /// Whether `data` still holds the input after a failure.
     pub source_intact: bool,
     pub(crate) chain: Option<Box<Chain>>,
+}
+
+/// How an operation ended, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Carried out.
+    Done,
+    /// The caller's own failure: authentication or padding was wrong.
+    Refused,
+    /// No device could do it.
+    Broken,
+    /// The deadline passed.
+    TimedOut,
+    /// Cancelled by the caller, or by the end of the runtime.
+    Cancelled,
+}
+
+impl Completion {
+    /// The outcome's class.
+    pub fn outcome(&self) -> Outcome {
+        match &self.result {
+            Ok(()) => Outcome::Done,
+            Err(OpError::DecryptionFailed) => Outcome::Refused,
+            Err(OpError::Broken { .. }) => Outcome::Broken,
+            Err(OpError::TimedOut { .. }) => Outcome::TimedOut,
+            Err(OpError::Cancelled) => Outcome::Cancelled,
+        }
+    }
 }
 
 #[cfg(test)]

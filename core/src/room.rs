@@ -5,18 +5,27 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use crate::session::Session;
 use crate::shared::Shared;
 use crate::sync::Lock;
 use crate::sync::atomic::{AtomicBool, Ordering, fence};
+use crate::tenant::Tenant;
 
 /// Tasks that wait for room.
 #[derive(Debug, Default)]
 pub(crate) struct Room {
     wanted: AtomicBool,
+    /// A request was refused for want of room: whoever waits is woken at the low-water mark, not at the first free slot.
+    is_full: AtomicBool,
     wakers: Lock<Vec<Waker>>,
 }
 
 impl Room {
+    /// A request was refused for want of room.
+    pub(crate) fn filled_up(&self) {
+        self.is_full.store(true, Ordering::Relaxed);
+    }
+
     /// A slot was freed: a task that looked for room before must be seen here, or else see the slot.
     #[inline]
     pub(crate) fn notify(&self) {
@@ -55,20 +64,59 @@ impl Room {
     }
 }
 
-/// Future of [`Runtime::ready`](crate::Runtime::ready).
+impl Shared {
+    /// A slot was freed, or an operation of a tenant at its limit has ended.
+    #[inline]
+    pub(crate) fn room_again(&self) {
+        if !self.room.is_full.load(Ordering::Relaxed) || self.is_low() {
+            self.room.notify();
+        }
+    }
+
+    fn is_low(&self) -> bool {
+        let limit = self.slab.limit();
+        let low = match self.config.main_queue_low_ops {
+            0 => limit - limit / 8,
+            low => low.min(limit),
+        };
+        self.slab.in_use() < low.max(1)
+    }
+
+    fn has_room(&self, tenant: Option<&Tenant>) -> bool {
+        if self.is_stopping() {
+            return true;
+        }
+        if self.is_low() {
+            self.room.is_full.store(false, Ordering::Relaxed);
+        }
+        let main_queue = self.slab.has_free() && !self.room.is_full.load(Ordering::Relaxed);
+        main_queue && tenant.is_none_or(|tenant| tenant.admits(1).is_ok())
+    }
+}
+
+impl Session {
+    /// Waits until the main queue, and the session's tenant, have room again. After a refusal for want of room that is at
+    /// the low-water mark (`main_queue_low_ops` of the configuration), so that submitters do not fight for every slot.
+    pub fn ready(&self) -> Ready {
+        Ready { shared: Arc::clone(&self.shared), tenant: Some(Arc::clone(&self.state.tenant)) }
+    }
+}
+
+/// Future of [`Runtime::ready`](crate::Runtime::ready) and [`Session::ready`].
 ///
 /// # Cancel safety
 /// Safe: it holds nothing.
 #[derive(Debug)]
 pub struct Ready {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) tenant: Option<Arc<Tenant>>,
 }
 
 impl Future for Ready {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        self.shared.room.poll(context, || self.shared.has_room())
+        self.shared.room.poll(context, || self.shared.has_room(self.tenant.as_deref()))
     }
 }
 

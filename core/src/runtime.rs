@@ -13,15 +13,13 @@ use crate::device::registry::Device;
 use crate::error::Error;
 use crate::event::{Draft, EventKind, EventLog, Severity};
 use crate::health::selftest;
-use crate::key::Key;
 use crate::load::{LoadSpec, LoadStatus};
 use crate::op::DeviceId;
 use crate::room::Ready;
-use crate::session::{Session, SessionSpec, SessionState};
+use crate::session::Session;
 use crate::shared::Shared;
-use crate::stats::counter::Counter;
-use crate::stats::{BalancerStatus, DeviceStatus, OpStatus, QueueStatus, RuntimeStats, SessionStatus};
-use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::stats::{BalancerStatus, DeviceStatus, OpStatus, QueueStatus, RuntimeStats};
+use crate::sync::atomic::Ordering;
 use crate::worker::threads::Threads;
 
 /// A runtime. Clones share it; its threads end with the last clone.
@@ -218,42 +216,6 @@ impl Runtime {
         self.shared.unregister_balancer(name, uid)
     }
 
-    /// Allocates a session.
-    ///
-    /// # Errors
-    /// A wrong key length, an algorithm that must be allowed by name, [`Error::NoDevice`] or [`Error::Limit`].
-    pub fn session(&self, spec: SessionSpec, key: Key) -> Result<Session, Error> {
-        let shared = &self.shared;
-        if shared.is_stopping() {
-            return Err(Error::ShuttingDown);
-        }
-        spec.check(&key)?;
-        if !shared.serves(spec.algorithm) {
-            return Err(Error::NoDevice { algorithm: spec.algorithm });
-        }
-        let created = shared.now();
-        let state = shared.sessions.insert(|id| SessionState {
-            id,
-            spec,
-            key,
-            created,
-            handles: AtomicUsize::new(1),
-            live: AtomicU64::new(1),
-            closed: AtomicBool::new(false),
-            submitted: Counter::default(),
-            completed: Counter::default(),
-            failed: Counter::default(),
-            bytes: Counter::default(),
-        })?;
-        shared.session_event(&state, "", "opened");
-        Ok(Session { shared: Arc::clone(shared), state })
-    }
-
-    /// All sessions, by number.
-    pub fn sessions(&self) -> Vec<SessionStatus> {
-        self.shared.sessions.all().iter().map(|state| state.status()).collect()
-    }
-
     /// The runtime's counters.
     pub fn stats(&self) -> RuntimeStats {
         self.shared.stats()
@@ -315,9 +277,9 @@ impl Runtime {
         self.shared.now()
     }
 
-    /// Waits until the main queue has room.
+    /// Waits until the main queue has room; see [`Session::ready`](crate::Session::ready).
     pub fn ready(&self) -> Ready {
-        Ready { shared: Arc::clone(&self.shared) }
+        Ready { shared: Arc::clone(&self.shared), tenant: None }
     }
 
     /// Whether a device in service can do this.
@@ -333,7 +295,8 @@ impl Runtime {
     }
 }
 
-fn check_name(name: &str) -> Result<(), Error> {
+/// Names of devices, balancers and keys.
+pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     if (1..=63).contains(&name.len()) && name.bytes().all(fits) {
         Ok(())

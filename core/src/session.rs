@@ -3,14 +3,22 @@
 use std::fmt;
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
+
 use crate::algorithm::{Algorithm, Class};
+use crate::binding::Binding;
 use crate::clock::Nanos;
+use crate::context::Context;
 use crate::error::Error;
-use crate::key::Key;
+use crate::key::{Key, Uses};
+use crate::order::Order;
+use crate::route::Stage;
 use crate::shared::Shared;
 use crate::stats::SessionStatus;
 use crate::stats::counter::Counter;
-use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::Lock;
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use crate::tenant::Tenant;
 
 /// Who pads a block mode's last block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -20,6 +28,47 @@ pub enum Padding {
     None,
     /// PKCS#7 (RFC 5652 section 6.3), as `openssl enc` does.
     Pkcs7,
+}
+
+/// What a session may be tied to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The device of this name, whether it is there now or comes later.
+    Device(String),
+    /// The devices of this kind.
+    Kind(String),
+}
+
+/// A tie to a device or a kind of device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bind {
+    /// The device or kind.
+    pub target: Target,
+    /// Never another one: while none is in service, operations wait until their deadline and are broken then. Otherwise it
+    /// is a preference, and any device may serve when none of these can.
+    pub only: bool,
+}
+
+impl Bind {
+    /// Only this device.
+    pub fn only(device: impl Into<String>) -> Self {
+        Self { target: Target::Device(device.into()), only: true }
+    }
+
+    /// This device if it can.
+    pub fn prefer(device: impl Into<String>) -> Self {
+        Self { target: Target::Device(device.into()), only: false }
+    }
+
+    /// Only devices of this kind.
+    pub fn only_kind(kind: impl Into<String>) -> Self {
+        Self { target: Target::Kind(kind.into()), only: true }
+    }
+
+    /// Devices of this kind if one of them can.
+    pub fn prefer_kind(kind: impl Into<String>) -> Self {
+        Self { target: Target::Kind(kind.into()), only: false }
+    }
 }
 
 /// What a session is allocated with.
@@ -42,6 +91,17 @@ pub struct SessionSpec {
     pub uid: u32,
     /// A name for people; may be empty.
     pub name: String,
+    /// Results are handed over in the order of submission.
+    pub ordered: bool,
+    /// What the session is tied to.
+    pub bind: Option<Bind>,
+    /// Whose share of the devices its work counts in; empty for the user's own, `uid:N`.
+    pub tenant: String,
+    /// What may be done with it; [`Uses::ALL`] leaves it to the algorithm.
+    pub uses: Uses,
+    /// Stages that an operation goes through, in the order of encryption; empty for the algorithm alone. See
+    /// [`Stage`].
+    pub route: Vec<Stage>,
 }
 
 /// Priority of a session that names none.
@@ -61,7 +121,19 @@ impl SessionSpec {
             allow_sha1: false,
             uid: 0,
             name: String::new(),
+            ordered: false,
+            bind: None,
+            tenant: String::new(),
+            uses: Uses::ALL,
+            route: Vec::new(),
         }
+    }
+
+    /// A session whose operations go through these stages, at most [`ROUTE_STAGES_MAX`](crate::route::ROUTE_STAGES_MAX).
+    pub fn with_route(stages: impl Into<Vec<Stage>>) -> Self {
+        let route = stages.into();
+        let algorithm = route.first().map_or(Algorithm::Null, |stage| stage.algorithm);
+        Self { route, ..Self::new(algorithm) }
     }
 
     /// With this padding.
@@ -106,6 +178,35 @@ impl SessionSpec {
         self
     }
 
+    /// With results in the order of submission.
+    pub fn ordered(mut self, ordered: bool) -> Self {
+        self.ordered = ordered;
+        self
+    }
+
+    /// Tied to a device or a kind of device.
+    pub fn bind(mut self, bind: Bind) -> Self {
+        self.bind = Some(bind);
+        self
+    }
+
+    /// Counting in this tenant's share.
+    pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
+        self.tenant = tenant.into();
+        self
+    }
+
+    /// For these uses only.
+    pub fn uses(mut self, uses: Uses) -> Self {
+        self.uses = uses;
+        self
+    }
+
+    /// Name of the tenant it counts for.
+    pub(crate) fn tenant_name(&self) -> String {
+        if self.tenant.is_empty() { format!("uid:{}", self.uid) } else { self.tenant.clone() }
+    }
+
     pub(crate) fn check(&self, key: &Key) -> Result<(), Error> {
         let algorithm = self.algorithm;
         let lengths = algorithm.key_len();
@@ -133,20 +234,29 @@ impl SessionSpec {
 
     /// Whether the runtime pads operations of this session.
     pub(crate) fn pads(&self) -> bool {
-        self.padding == Padding::Pkcs7 && self.algorithm.needs_whole_blocks()
+        let cipher = crate::route::cipher(&self.route).unwrap_or(self.algorithm);
+        self.padding == Padding::Pkcs7 && cipher.needs_whole_blocks()
     }
 }
 
 /// What handles, operations and devices share of a session.
 pub(crate) struct SessionState {
     pub(crate) id: u64,
-    pub(crate) spec: SessionSpec,
-    pub(crate) key: Key,
+    pub(crate) spec: Arc<SessionSpec>,
+    pub(crate) tenant: Arc<Tenant>,
     pub(crate) created: Nanos,
     pub(crate) handles: AtomicUsize,
-    /// Operations accepted and not completed, plus one while a handle is open.
+    /// Contexts that have not ended, plus one while a handle is open.
     pub(crate) live: AtomicU64,
     pub(crate) closed: AtomicBool,
+    /// [`Binding`] in force.
+    pub(crate) binding: AtomicU32,
+    pub(crate) order: Option<Arc<Order>>,
+    /// What operations are submitted under; nothing when the session is closed.
+    pub(crate) current: ArcSwapOption<Context>,
+    /// Contexts that were current, with operations on their way.
+    pub(crate) old: Lock<Vec<Arc<Context>>>,
+    pub(crate) rekeys: AtomicU64,
     pub(crate) submitted: Counter,
     pub(crate) completed: Counter,
     pub(crate) failed: Counter,
@@ -160,6 +270,20 @@ impl fmt::Debug for SessionState {
 }
 
 impl SessionState {
+    #[inline]
+    pub(crate) fn binding(&self) -> Binding {
+        Binding(self.binding.load(Ordering::Relaxed))
+    }
+
+    /// The context with this number, whatever its stage.
+    pub(crate) fn context(&self, number: u64) -> Option<Arc<Context>> {
+        let number = crate::context::at_stage(number, 0);
+        // Old ones first: a context is put there before it stops being current.
+        let find_old = || self.old.lock().iter().find(|context| context.number == number).cloned();
+        let current = self.current.load_full().filter(|context| context.number == number);
+        current.or_else(find_old)
+    }
+
     pub(crate) fn status(&self) -> SessionStatus {
         let completed_ops = self.completed.read();
         let submitted_ops = self.submitted.read();
@@ -176,6 +300,12 @@ impl SessionState {
             in_flight_ops: submitted_ops.saturating_sub(completed_ops),
             created_ns: self.created.0,
             device: None,
+            bind: None,
+            is_ordered: self.order.is_some(),
+            tenant: self.tenant.name.clone(),
+            uses: self.spec.uses,
+            route: self.spec.route.iter().map(|stage| stage.algorithm).collect(),
+            rekeys: self.rekeys.load(Ordering::Relaxed),
             handles: self.handles.load(Ordering::Relaxed),
         }
     }
@@ -201,7 +331,24 @@ impl Session {
 
     /// Its counters.
     pub fn status(&self) -> SessionStatus {
-        self.state.status()
+        self.shared.session_status(&self.state)
+    }
+
+    /// Another key from now on, for each stage of a route; what is on its way goes on under the old one, which is wiped with the last of it.
+    ///
+    /// # Errors
+    /// [`Error::KeyLength`], [`Error::KeyCount`]; the session goes on with its key then.
+    pub fn rekey(&self, keys: impl Into<Vec<Key>>, uid: u32) -> Result<(), Error> {
+        self.shared.rekey_session(&self.state, keys.into(), uid)
+    }
+
+    /// Ties the session to another device or kind of device, or to none. Operations that wait already keep the tie they
+    /// were submitted with.
+    ///
+    /// # Errors
+    /// [`Error::BadName`].
+    pub fn bind(&self, bind: Option<Bind>, uid: u32) -> Result<(), Error> {
+        self.shared.bind_session(&self.state, bind, uid)
     }
 }
 
@@ -215,8 +362,7 @@ impl Clone for Session {
 impl Drop for Session {
     fn drop(&mut self) {
         if self.state.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.state.closed.store(true, Ordering::Release);
-            self.shared.release_session(&self.state, 1);
+            self.shared.close_session(&self.state);
         }
     }
 }

@@ -20,13 +20,16 @@ impl SessionTable {
         Self { table: RwLock::new(BTreeMap::new()), last: AtomicU64::new(0), limit }
     }
 
-    pub(crate) fn insert(&self, make: impl FnOnce(u64) -> SessionState) -> Result<Arc<SessionState>, Error> {
+    pub(crate) fn insert(
+        &self,
+        make: impl FnOnce(u64) -> Arc<SessionState>,
+    ) -> Result<Arc<SessionState>, Error> {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         if table.len() >= self.limit {
             return Err(Error::Limit { what: "sessions", limit: self.limit });
         }
         let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
-        let state = Arc::new(make(id));
+        let state = make(id);
         table.insert(id, Arc::clone(&state));
         Ok(state)
     }

@@ -9,23 +9,25 @@ use crate::balancer::routing::Routing;
 use crate::binding::Names;
 use crate::clock::{Clock, Nanos};
 use crate::config::Config;
-use crate::device::registry::{Device, Mail};
+use crate::device::registry::Device;
 use crate::error::{Error, OpError};
-use crate::event::{Draft, EventKind, EventLog, Severity};
+use crate::event::EventLog;
+use crate::keys::Keys;
 use crate::load::Loads;
 use crate::op::DeviceId;
 use crate::queue::slab::Slab;
 use crate::queue::waiting::Waiting;
 use crate::queue::word::{State, Word};
 use crate::room::Room;
-use crate::session::SessionState;
 use crate::session_table::SessionTable;
 use crate::stats::RuntimeStats;
 use crate::stats::counter::Shards;
 use crate::submit::Body;
 use crate::submit::face::Faces;
+use crate::submit::iv::IvPool;
 use crate::sync::Lock;
 use crate::sync::atomic::{AtomicBool, AtomicU16, Ordering, fence};
+use crate::tenant::Tenants;
 use crate::worker::park::Parking;
 
 /// What every part of a runtime shares.
@@ -51,6 +53,9 @@ pub(crate) struct Shared {
     pub(crate) room: Room,
     pub(crate) loads: Loads,
     pub(crate) names: Names,
+    pub(crate) tenants: Tenants,
+    pub(crate) keys: Keys,
+    pub(crate) ivs: IvPool,
     pub(crate) next_device: AtomicU16,
     pub(crate) stopping: AtomicBool,
     stopped: AtomicBool,
@@ -85,6 +90,9 @@ impl Shared {
             room: Room::default(),
             loads: Loads::new(config.loads_max),
             names: Names::default(),
+            tenants: Tenants::new(config.tenants_max),
+            keys: Keys::new(config.named_keys_max),
+            ivs: IvPool::default(),
             next_device: AtomicU16::new(0),
             stopping: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
@@ -134,10 +142,6 @@ impl Shared {
                 self.give_up(held, OpError::Cancelled);
             }
         }
-    }
-
-    pub(crate) fn has_room(&self) -> bool {
-        self.slab.has_free() || self.is_stopping()
     }
 
     pub(crate) fn device_by_id(&self, id: DeviceId) -> Option<Arc<Device>> {
@@ -201,28 +205,6 @@ impl Shared {
         for waker in wakers {
             waker.wake();
         }
-    }
-
-    /// The last operation or handle of a closed session is gone: devices forget it, and with them its key.
-    pub(crate) fn end_session(&self, session: &SessionState) {
-        self.sessions.remove(session.id);
-        for device in self.devices.load().iter() {
-            device.post(Mail::Close(session.id));
-        }
-        self.session_event(session, "opened", "closed");
-    }
-
-    pub(crate) fn session_event(&self, session: &SessionState, from: &str, to: &str) {
-        self.events.push(Draft {
-            kind: EventKind::Session,
-            severity: Severity::Info,
-            object: "session",
-            name: format!("{:#x}", session.id),
-            from: from.to_owned(),
-            to: to.to_owned(),
-            reason: session.spec.algorithm.name().to_owned(),
-            uid: session.spec.uid,
-        });
     }
 }
 

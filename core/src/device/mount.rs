@@ -9,9 +9,10 @@ use super::null::Null;
 use super::registry::Engine;
 use super::{DeviceInfo, DirectDevice, Handle, QueuedDevice, Ticket};
 use crate::clock::Nanos;
+use crate::context::Part;
 use crate::error::Error;
 use crate::key::Key;
-use crate::session::{SessionSpec, SessionState};
+use crate::session::SessionSpec;
 
 /// What is said of a device that panicked.
 pub(crate) const PANICKED: &str = "panicked";
@@ -70,10 +71,10 @@ impl Mount {
     }
 
     /// Opens a session, unless the device panics.
-    pub(crate) fn open(&mut self, state: &SessionState) -> Result<Handle, Error> {
-        let handle = self.open_with(&state.spec, &state.key)?;
+    pub(crate) fn open(&mut self, part: &Part, session: u64) -> Result<Handle, Error> {
+        let handle = self.open_with(&part.spec, &part.key)?;
         if let Self::Faulted(device) = self {
-            device.name_session(handle, state.id);
+            device.name_session(handle, session);
         }
         Ok(handle)
     }

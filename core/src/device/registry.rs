@@ -7,11 +7,11 @@ use std::sync::Arc;
 use crate::algorithm::Algorithm;
 use crate::clock::Nanos;
 use crate::config::Config;
+use crate::context::Context;
 use crate::health::Health;
 use crate::health::selftest::Selftest;
 use crate::op::DeviceId;
 use crate::queue::ring::Ring;
-use crate::session::SessionState;
 use crate::stats::counter::DeviceCells;
 use crate::stats::histogram::HistogramCells;
 use crate::stats::{DeviceCounters, DeviceQueue, DeviceStatus};
@@ -45,7 +45,7 @@ impl fmt::Debug for Engine {
 /// What the holder of the run token is asked to do before the next run.
 #[derive(Debug)]
 pub(crate) enum Mail {
-    /// The session ended: close it here.
+    /// The context ended: close it here.
     Close(u64),
     /// The device broke: what was lent to it is tried elsewhere.
     TakeBack,
@@ -66,10 +66,10 @@ pub(crate) struct FaultRow {
     pub(crate) number: u64,
 }
 
-/// A session that is open on the device.
+/// A context, at one of its stages, that is open on the device.
 #[derive(Debug)]
 pub(crate) struct Open {
-    pub(crate) state: Arc<SessionState>,
+    pub(crate) context: Arc<Context>,
     pub(crate) handle: Handle,
     pub(crate) used: u64,
 }
@@ -82,9 +82,10 @@ pub(crate) struct Exec {
     pub(crate) fault_number: u64,
     /// The device changed its sort: whoever looks after it from now on must be told.
     pub(crate) is_remounted: bool,
+    /// By number of the context.
     pub(crate) sessions: HashMap<u64, Open>,
-    /// The session used last, so that a run of one session is looked up once.
-    pub(crate) last: Option<(u64, Arc<SessionState>, Handle)>,
+    /// The one used last, so that a run of one session is looked up once.
+    pub(crate) last: Option<(u64, Arc<Context>, Handle)>,
     pub(crate) delivery: Delivery,
     pub(crate) uses: u64,
     /// `uses` when the run began: sessions used since then stay open.

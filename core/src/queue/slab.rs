@@ -16,7 +16,7 @@ use crossbeam_utils::CachePadded;
 use super::word::{State, Word, entry, split};
 use crate::op::DeviceId;
 use crate::sync::UnsafeCell;
-use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// Slots are allocated a page at a time, when first needed.
 #[cfg(not(loom))]
@@ -28,8 +28,10 @@ const NIL: u32 = u32::MAX;
 /// What may be read of an operation without owning it. A reader checks the word before and after.
 #[derive(Debug, Default)]
 pub(crate) struct Meta {
-    /// Session's number.
-    pub(crate) session: AtomicU64,
+    /// Number of the [`crate::context::Context`] it was submitted under, and the stage of its route.
+    pub(crate) context: AtomicU64,
+    /// Tenant (high half) and [`crate::binding::Binding`] (low half).
+    pub(crate) ties: AtomicU64,
     /// [`crate::submit::Shape`] of the request.
     pub(crate) shape: AtomicU64,
     /// When it was submitted, ns.
@@ -60,6 +62,7 @@ pub(crate) struct Slab<B> {
     fresh: CachePadded<AtomicU32>,
     /// Head of the free list (low 32 bits) and a tag against ABA (high 32 bits).
     free: CachePadded<AtomicU64>,
+    in_use: CachePadded<AtomicUsize>,
 }
 
 // SAFETY: the word hands a slot's body from thread to thread (Release on publishing, Acquire on claiming), never to
@@ -69,14 +72,15 @@ unsafe impl<B: Send> Sync for Slab<B> {}
 unsafe impl<B: Send> Send for Slab<B> {}
 
 impl<B: Default> Slab<B> {
-    /// A slab of `limit` slots, 1 to 2^31.
+    /// A slab of `limit` slots, 1 to 2^28.
     pub(crate) fn new(limit: usize) -> Self {
-        let limit = limit.clamp(1, 1 << 31);
+        let limit = limit.clamp(1, 1 << 28);
         Self {
             pages: (0..limit.div_ceil(PAGE_SLOTS)).map(|_| OnceLock::new()).collect(),
             limit: limit as u32,
             fresh: CachePadded::new(AtomicU32::new(0)),
             free: CachePadded::new(AtomicU64::new(u64::from(NIL))),
+            in_use: CachePadded::new(AtomicUsize::new(0)),
         }
     }
 
@@ -122,6 +126,9 @@ impl<B: Default> Slab<B> {
                 left -= 1;
                 index = if next == NIL { index + 1 } else { next };
             }
+        }
+        if taken > 0 {
+            self.in_use.fetch_add(taken, Ordering::Relaxed);
         }
         taken
     }
@@ -170,7 +177,9 @@ impl<B: Default> Slab<B> {
     /// Gives a chain of free slots back.
     #[inline]
     pub(crate) fn give_back(&self, chain: FreeChain) {
-        let Some((first, last)) = chain.0 else { return };
+        let Some(FreeLinks { first, last, count }) = chain.0 else { return };
+        // Wraps below zero for a moment, if what is given back was counted in by another thread that is not there yet.
+        self.in_use.fetch_sub(count, Ordering::Relaxed);
         let slot = self.slot(last);
         let mut head = self.free.load(Ordering::Relaxed);
         loop {
@@ -224,9 +233,22 @@ impl<B: Default> Slab<B> {
         (word.state() == State::Done).then_some(Held { slab: self, index, word })
     }
 
+    /// Takes a parked slot back.
+    pub(crate) fn unpark(&self, parked: Parked) -> Held<'_, B> {
+        let slot = self.slot(parked.0);
+        let mut word = Word(slot.word.load(Ordering::Acquire));
+        loop {
+            let held = word.with_state(State::Held);
+            match slot.word.compare_exchange(word.0, held.0, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Held { slab: self, index: parked.0, word: held },
+                Err(current) => word = Word(current),
+            }
+        }
+    }
+
     /// Tells the slot's owner that the submitter has given up interest. False when the word changed meanwhile.
     pub(crate) fn detach(&self, index: u32, from: Word) -> bool {
-        matches!(from.state(), State::Held | State::Running)
+        matches!(from.state(), State::Held | State::Running | State::Parked)
             && self
                 .slot(index)
                 .word
@@ -247,16 +269,33 @@ impl<B: Default> Slab<B> {
         self.free.load(Ordering::Acquire) as u32 != NIL || self.fresh.load(Ordering::Acquire) < self.limit
     }
 
+    /// Slots in use; a moment old.
+    pub(crate) fn in_use(&self) -> usize {
+        (self.in_use.load(Ordering::Relaxed) as isize).max(0) as usize
+    }
+
     /// Slots ever used.
     pub(crate) fn used(&self) -> u32 {
         self.fresh.load(Ordering::Acquire)
     }
 }
 
-/// Free slots, linked, on their way back to the free list: the first and the last.
+/// Free slots, linked, on their way back to the free list.
 #[derive(Debug, Default)]
 #[must_use]
-pub(crate) struct FreeChain(Option<(u32, u32)>);
+pub(crate) struct FreeChain(Option<FreeLinks>);
+
+#[derive(Debug)]
+struct FreeLinks {
+    first: u32,
+    last: u32,
+    count: usize,
+}
+
+/// A finished slot that waits for its turn to be handed over. There is one for each, and it is owned as a [`Held`] is.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Parked(u32);
 
 /// Exclusive ownership of one slot. Dropping it without a word leaves the slot owned by nobody, so every path ends in
 /// `post`, `repost`, `lend`, `finish` or `free`.
@@ -329,6 +368,15 @@ impl<'a, B: Default> Held<'a, B> {
         Ok(entry)
     }
 
+    /// Leaves a finished slot to whoever hands it over when its turn has come; [`Slab::unpark`] takes it back.
+    pub(crate) fn park(mut self) -> Parked {
+        // Only `detach` writes the word of an owned slot, and it sets one bit.
+        while let Err(held) = self.exchange(self.word.with_state(State::Parked)) {
+            self = held;
+        }
+        Parked(self.index)
+    }
+
     /// Remembers that the submitter has given up interest.
     pub(crate) fn detach(&mut self) {
         self.word = self.word.detached();
@@ -379,11 +427,11 @@ impl<'a, B: Default> Held<'a, B> {
         let word = Word::new(State::Free, 0, DeviceId(0), self.word.stamp().wrapping_add(1));
         let slot = self.slab.slot(self.index);
         slot.word.store(word.0, Ordering::Release);
-        chain.0 = match chain.0 {
-            None => Some((self.index, self.index)),
-            Some((first, last)) => {
+        chain.0 = match chain.0.take() {
+            None => Some(FreeLinks { first: self.index, last: self.index, count: 1 }),
+            Some(FreeLinks { first, last, count }) => {
                 slot.next.store(first, Ordering::Relaxed);
-                Some((self.index, last))
+                Some(FreeLinks { first: self.index, last, count: count + 1 })
             }
         };
     }

@@ -20,6 +20,8 @@ pub(crate) enum State {
     Lent = 5,
     /// Completed; the submitter's face owns the body.
     Done = 6,
+    /// Finished; waits for its turn in an ordered session.
+    Parked = 7,
 }
 
 impl State {
@@ -31,6 +33,7 @@ impl State {
             4 => Self::Running,
             5 => Self::Lent,
             6 => Self::Done,
+            7 => Self::Parked,
             _ => Self::Free,
         }
     }
@@ -43,6 +46,7 @@ impl State {
             Self::Queued => "queued",
             Self::Running | Self::Lent => "running",
             Self::Done => "done",
+            Self::Parked => "finished",
         }
     }
 }

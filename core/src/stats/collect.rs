@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{OpStatus, QueueStatus, RuntimeStats};
+use crate::context::session_of;
 use crate::device::registry::Device;
 use crate::queue::word::State;
 use crate::session::PRIORITIES;
@@ -22,6 +23,7 @@ impl Shared {
                 + sum(&|device| device.cells.completed_ops.read())
                 + self.shards.sum(|shard| &shard.given_up)
         };
+        let handed_over_in_order = self.shards.sum(|shard| &shard.handed_over_in_order);
         let by_kind = std::array::from_fn(|kind| {
             gone.sums.by_kind[kind]
                 + sum(&|device| device.cells.by_kind[kind].read())
@@ -31,8 +33,11 @@ impl Shared {
             + sum(&|device| device.cells.failed_ops.read())
             + self.shards.sum(|shard| &shard.failed);
         let cancelled_ops = self.shards.sum(|shard| &shard.cancelled);
-        let completed_ops = ended();
-        let finished_ops = ended();
+        let completed_ops = handed_over_in_order + ended();
+        let finished_ops = ended()
+            + gone.sums.held_back_ops
+            + sum(&|device| device.cells.ended_in_order.read())
+            + self.shards.sum(|shard| &shard.given_up_in_order);
         let started_ops = gone.sums.started_ops
             + sum(&|device| device.cells.started_first.read())
             + self.shards.sum(|shard| &shard.given_up_before_start);
@@ -57,7 +62,8 @@ impl Shared {
             main_queue_max_ops: self.slab.limit() as u64,
             waiting_ops: accepted_ops - dispatched_ops,
             queued_ops: dispatched_ops - started_ops,
-            in_flight_ops: started_ops - finished_ops,
+            in_flight_ops: started_ops - completed_ops,
+            held_back_ops: finished_ops - completed_ops,
             oldest_ns: 0,
             by_kind,
             moved_ops: self.shards.sum(|shard| &shard.moved),
@@ -98,6 +104,8 @@ impl Shared {
                 Ok(device) => {
                     let sums = &mut gone.sums;
                     sums.completed_ops += device.cells.completed_ops.read();
+                    // Of a device that is gone, `held_back_ops` sums up what ended there in ordered sessions.
+                    sums.held_back_ops += device.cells.ended_in_order.read();
                     sums.failed_ops += device.cells.failed_ops.read();
                     sums.started_ops += device.cells.started_first.read();
                     sums.dispatched_ops += device.cells.taken_first.read();
@@ -117,15 +125,23 @@ impl Shared {
         drop(engines);
     }
 
+    /// Counts what waits, in the slots: the lines hold stale tickets too.
+    fn waiting_by_priority(&self) -> [u64; PRIORITIES] {
+        let mut counts = [0; PRIORITIES];
+        for (_, word, meta) in self.slab.iter() {
+            if word.state() == State::Waiting {
+                counts[Shape(meta.shape.load(Ordering::Relaxed)).priority()] += 1;
+            }
+        }
+        counts
+    }
+
     pub(crate) fn queue_status(&self) -> QueueStatus {
         let stats = self.stats();
         QueueStatus {
             main_queue_ops: stats.main_queue_ops,
             main_queue_max_ops: stats.main_queue_max_ops,
-            waiting_ops_by_priority: std::array::from_fn(|priority| {
-                debug_assert!(priority < PRIORITIES);
-                self.waiting.len(priority) as u64
-            }),
+            waiting_ops_by_priority: self.waiting_by_priority(),
             devices: self.devices.load().iter().map(|device| device.queue()).collect(),
         }
     }
@@ -143,7 +159,7 @@ impl Shared {
                 let device = is_on_device.then(|| self.device_by_id(word.device())).flatten();
                 OpStatus {
                     id: crate::queue::word::entry(index, word.stamp()),
-                    session: meta.session.load(Ordering::Relaxed),
+                    session: session_of(meta.context.load(Ordering::Relaxed)),
                     kind: shape.kind(),
                     algorithm: shape.algorithm(),
                     bytes: shape.bytes(),

@@ -53,8 +53,12 @@ pub(crate) struct Shard {
     pub(crate) given_up_before_dispatch: Counter,
     /// Given up before a device began it.
     pub(crate) given_up_before_start: Counter,
-    /// Given up at all: cancelled, expired, broken.
+    /// Given up at all: cancelled, expired, broken. Without those of ordered sessions.
     pub(crate) given_up: Counter,
+    /// As `given_up`, in ordered sessions, which hand over later.
+    pub(crate) given_up_in_order: Counter,
+    /// Operations of ordered sessions whose turn came.
+    pub(crate) handed_over_in_order: Counter,
     pub(crate) cancelled: Counter,
     pub(crate) failed: Counter,
     pub(crate) moved: Counter,
@@ -113,6 +117,8 @@ pub(crate) struct DeviceCells {
     pub(crate) finished: OwnedCounter,
     /// Operations that ended here and were handed back.
     pub(crate) completed_ops: OwnedCounter,
+    /// Operations of ordered sessions that ended here, to be handed back when their turn comes.
+    pub(crate) ended_in_order: OwnedCounter,
     pub(crate) failed_ops: OwnedCounter,
     pub(crate) errors: OwnedCounter,
     pub(crate) bytes: OwnedCounter,

@@ -8,6 +8,6 @@ mod report;
 
 pub use histogram::Histogram;
 pub use report::{
-    BalancerStatus, DeviceCounters, DeviceQueue, DeviceStatus, OpStatus, QueueStatus, RuntimeStats,
-    SessionStatus,
+    BalancerStatus, DeviceCounters, DeviceQueue, DeviceStatus, DeviceSupport, KeyStatus, OpStatus,
+    QueueStatus, RuntimeStats, SessionStatus, StageSupport, TenantStatus,
 };

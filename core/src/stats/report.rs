@@ -4,7 +4,9 @@ use super::Histogram;
 use crate::algorithm::{Algorithm, OpKind};
 use crate::device::fault::FaultSpec;
 use crate::device::{Capability, DeviceState};
+use crate::key::Uses;
 use crate::op::DeviceId;
+use crate::session::Bind;
 
 /// A device's attempts: `taken = finished + moved_out + abandoned + queued + in_flight`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,8 +116,10 @@ pub struct RuntimeStats {
     pub waiting_ops: u64,
     /// Of the main queue: in a device's queue.
     pub queued_ops: u64,
-    /// Of the main queue: on a device.
+    /// Of the main queue: on a device, or finished and waiting for their turn in an ordered session.
     pub in_flight_ops: u64,
+    /// Of these, finished: `finished_ops` less `completed_ops`.
+    pub held_back_ops: u64,
     /// Age of the oldest operation in the main queue, nanoseconds.
     pub oldest_ns: u64,
     /// Completed operations by [`OpKind`], in the order of its numbers.
@@ -155,8 +159,20 @@ pub struct SessionStatus {
     pub in_flight_ops: u64,
     /// When it was allocated, nanoseconds of the runtime's clock.
     pub created_ns: u64,
-    /// Device it is bound to.
+    /// Device it is tied to.
     pub device: Option<String>,
+    /// What it is tied to.
+    pub bind: Option<Bind>,
+    /// Whether results are handed over in the order of submission.
+    pub is_ordered: bool,
+    /// Tenant it counts for.
+    pub tenant: String,
+    /// What may be done with it.
+    pub uses: Uses,
+    /// Algorithms of its stages; empty without a route.
+    pub route: Vec<Algorithm>,
+    /// How often its keys were replaced.
+    pub rekeys: u64,
     /// Handles that hold it.
     pub handles: usize,
 }
@@ -210,4 +226,62 @@ pub struct OpStatus {
     pub attempts: u16,
     /// Nanoseconds since submission.
     pub age_ns: u64,
+}
+
+/// One tenant: whose work it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantStatus {
+    /// Name; `uid:N` for a user's own.
+    pub name: String,
+    /// Weight of its share.
+    pub weight: u32,
+    /// Most operations on their way; 0 for no limit of its own.
+    pub limit_ops: u64,
+    /// Open sessions.
+    pub sessions: usize,
+    /// Operations accepted.
+    pub accepted_ops: u64,
+    /// Operations handed back.
+    pub completed_ops: u64,
+    /// Operations accepted and not completed.
+    pub in_flight_ops: u64,
+    /// Bytes of completed operations.
+    pub bytes: u64,
+}
+
+/// One named key, without its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyStatus {
+    /// Name.
+    pub name: String,
+    /// Length, in bytes.
+    pub key_bytes: usize,
+    /// What it may be used for.
+    pub uses: Uses,
+    /// Owner.
+    pub uid: u32,
+    /// When it was added, nanoseconds of the runtime's clock.
+    pub created_ns: u64,
+    /// Tells keys apart: four bytes of a hash.
+    pub check_value: [u8; 4],
+}
+
+/// Which devices could serve one stage of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StageSupport {
+    /// The stage, from 1.
+    pub stage: usize,
+    /// Its algorithm.
+    pub algorithm: Algorithm,
+    /// Each device, and what it lacks.
+    pub devices: Vec<DeviceSupport>,
+}
+
+/// Whether one device could serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceSupport {
+    /// The device.
+    pub name: String,
+    /// What it lacks; nothing if it can serve.
+    pub obstacle: Option<String>,
 }

@@ -1,23 +1,23 @@
 //! Accepting operations: checks, slots, and a first place in a queue.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
-use super::{Body, Shape, Tried};
+use super::{Body, Shape, Tried, check};
 use crate::algorithm::OpKind;
 use crate::balancer::routing::Pick;
 use crate::binding::Binding;
 use crate::clock::Nanos;
+use crate::context::{Context, at_stage};
 use crate::device::RUN_MAX_OPS;
 use crate::device::registry::Device;
 use crate::error::Error;
 use crate::op::{DeviceId, Refused, Request};
 use crate::padding;
-use crate::queue::ring::Ring;
-use crate::queue::slab::Held;
+use crate::queue::slab::{Held, Meta};
 use crate::queue::word::{State, Word};
+use crate::route;
 use crate::session::SessionState;
 use crate::shared::Shared;
 use crate::sync::atomic::Ordering;
@@ -27,39 +27,20 @@ pub(crate) const NO_DEVICE: DeviceId = DeviceId(u16::MAX);
 
 type Slots<'a> = ArrayVec<Held<'a, Body>, RUN_MAX_OPS>;
 
-impl Shared {
-    /// Why a request can't be accepted, or what it is.
-    fn check(&self, session: &SessionState, request: &Request) -> Result<Shape, Error> {
-        let algorithm = session.spec.algorithm;
-        let kind = match (request.kind, algorithm.ops()) {
-            (Some(kind), ops) if ops.contains(&kind) => kind,
-            (None, [kind]) => *kind,
-            (kind, _) => {
-                return Err(Error::NotSupported { algorithm, op: kind.unwrap_or(OpKind::Encrypt) });
-            }
-        };
-        let got = request.data.len();
-        if got > self.config.op_max_bytes {
-            return Err(Error::OpTooLarge { got, limit: self.config.op_max_bytes });
-        }
-        if request.iv.len() != algorithm.iv_len() {
-            return Err(Error::IvLength { algorithm, want: algorithm.iv_len(), got: request.iv.len() });
-        }
-        if !algorithm.is_authenticated() && !request.aad.is_empty() {
-            return Err(Error::NoAad { algorithm });
-        }
-        let want = algorithm.tag_len(kind);
-        let text_len = got.checked_sub(want).ok_or(Error::TooShort { algorithm, want, got })?;
-        let is_last = request.chain.as_ref().is_none_or(|chain| chain.last);
-        let is_padded_now = session.spec.pads() && kind == OpKind::Encrypt && is_last;
-        if algorithm.needs_whole_blocks() && !is_padded_now && !text_len.is_multiple_of(algorithm.block_len())
-        {
-            return Err(Error::PartialBlock { algorithm, block: algorithm.block_len(), got });
-        }
-        let shape = Shape::new(algorithm, kind, session.spec.priority, got);
-        Ok(if request.chain.is_some() { shape.chunk() } else { shape })
-    }
+/// The tenant and the tie of a slot's operation.
+#[inline]
+pub(crate) fn ties(meta: &Meta) -> (u16, Binding) {
+    let ties = meta.ties.load(Ordering::Relaxed);
+    ((ties >> 32) as u16, Binding(ties as u32))
+}
 
+/// The tie of a slot's operation; most have none.
+#[inline]
+pub(crate) fn binding(meta: &Meta, shape: Shape) -> Binding {
+    if shape.is_bound() { ties(meta).1 } else { Binding::NONE }
+}
+
+impl Shared {
     /// Accepts requests, at most [`RUN_MAX_OPS`], and gives each a place. `on` hears of each by its position in
     /// `requests`: the slot it lives in, or the refusal.
     pub(crate) fn accept(
@@ -70,52 +51,82 @@ impl Shared {
         first_position: u32,
         mut on: impl FnMut(u32, Result<u32, Box<Refused>>),
     ) {
-        let algorithm = session.spec.algorithm;
-        let obstacle = if self.is_stopping() {
-            Some(Error::ShuttingDown)
-        } else if !self.serves(algorithm) {
-            Some(Error::NoDevice { algorithm })
-        } else {
-            None
-        };
         let mut slots: Slots<'_> = ArrayVec::new();
-        self.slab.allocate(requests.len().min(RUN_MAX_OPS), |held| slots.push(held));
+        let opened = self.open_for(session, requests.len().min(RUN_MAX_OPS));
+        let admitted = opened.as_ref().map_or(0, |(_, admitted)| *admitted);
+        self.slab.allocate(admitted, |held| slots.push(held));
         let (mut filled, mut refused) = (0, 0);
         let now = self.now();
-        for (position, request) in (first_position..).zip(requests) {
-            let verdict = match &obstacle {
-                Some(error) => Err(error.clone()),
-                None => self.check(session, &request),
+        for (position, mut request) in (first_position..).zip(requests) {
+            let verdict = match &opened {
+                Ok(_) => check::check(self, session, &mut request),
+                Err(error) => Err(error.clone()),
             };
-            let error = match (verdict, slots.get_mut(filled)) {
-                (Ok(shape), Some(held)) => {
-                    self.fill(held, session, request, shape, face, position, now);
+            let error = match (verdict, slots.get_mut(filled), &opened) {
+                (Ok(shape), Some(held), Ok((context, _))) => {
+                    self.fill(held, context, request, shape, face, position, now);
                     filled += 1;
                     on(position, Ok(held.index()));
                     continue;
                 }
-                (Ok(_), None) => Error::Full { limit: self.slab.limit() },
-                (Err(error), _) => error,
+                (Ok(_), ..) => self.no_room(session, filled < admitted),
+                (Err(error), ..) => error,
             };
             refused += 1;
             on(position, Err(Box::new(Refused { error, request })));
         }
         if filled < slots.len() {
             slots.drain(filled..).for_each(Held::recycle);
-            self.room.notify();
+            self.room_again();
         }
         let shard = self.shards.mine();
         if refused > 0 {
             shard.refused.add(refused);
         }
+        if let Ok((context, admitted)) = &opened
+            && filled < *admitted
+        {
+            self.release_context(context, (*admitted - filled) as u64);
+        }
         if slots.is_empty() {
             return;
         }
         let count = slots.len() as u64;
-        session.live.fetch_add(count, Ordering::AcqRel);
         session.submitted.add(count);
+        session.tenant.accepted.add(count);
         shard.accepted.add(count);
         self.place(&mut slots);
+    }
+
+    /// Counts operations into the session's context, as many as its tenant may submit.
+    fn open_for(&self, session: &SessionState, count: usize) -> Result<(Arc<Context>, usize), Error> {
+        if self.is_stopping() {
+            return Err(Error::ShuttingDown);
+        }
+        let algorithm = session.spec.algorithm;
+        if !session.binding().is_only() && !self.serves(algorithm) {
+            return Err(Error::NoDevice { algorithm });
+        }
+        let admitted = session.tenant.admits(count)?;
+        loop {
+            let current = session.current.load_full();
+            let context = current.ok_or(Error::UnknownSession { id: session.id })?;
+            // One that was replaced meanwhile, and has ended, is not for new operations.
+            if context.hold(admitted as u64) {
+                return Ok((context, admitted));
+            }
+        }
+    }
+
+    /// Why a good request got no slot.
+    fn no_room(&self, session: &SessionState, is_main_queue: bool) -> Error {
+        match session.tenant.admits(1) {
+            Err(error) if !is_main_queue => error,
+            _ => {
+                self.room.filled_up();
+                Error::Full { limit: self.slab.limit() }
+            }
+        }
     }
 
     #[inline]
@@ -123,41 +134,62 @@ impl Shared {
     fn fill(
         &self,
         held: &mut Held<'_, Body>,
-        session: &SessionState,
+        context: &Arc<Context>,
         request: Request,
         shape: Shape,
         face: u64,
         position: u32,
         now: Nanos,
     ) {
+        let session = &context.session;
         let time_to_live = match (request.deadline_ns, session.spec.deadline_ns) {
             (0, 0) => self.config.deadline_ns,
             (0, of_session) => of_session,
             (of_request, _) => of_request,
         };
         let meta = held.meta();
-        meta.session.store(session.id, Ordering::Relaxed);
-        meta.shape.store(shape.0, Ordering::Relaxed);
         meta.submitted.store(now.0, Ordering::Relaxed);
         meta.deadline.store(now.plus(time_to_live).0, Ordering::Relaxed);
+        let is_chunk = request.chain.is_some();
         let is_last = request.chain.as_ref().is_none_or(|chain| chain.last);
         let body = held.body();
         body.fill(request, face, position);
         body.is_padded = session.spec.pads() && is_last;
-        if body.is_padded && shape.kind() == OpKind::Encrypt {
+        body.order = session.order.as_ref().map(|order| (Arc::clone(order), order.take_number()));
+        if context.parts.len() > 1 {
+            route::begin(body, Arc::clone(context), shape.kind());
+        } else if body.is_padded && shape.kind() == OpKind::Encrypt {
             padding::pad_pkcs7(&mut body.data, shape.algorithm().block_len());
         }
+        self.describe(held, context, shape.flagged(false, is_chunk, session.order.is_some()));
+    }
+
+    /// Writes what placing an operation needs to know of it, at the stage of its route that it is ready for.
+    pub(crate) fn describe(&self, held: &mut Held<'_, Body>, context: &Context, shape: Shape) {
+        let session = &context.session;
+        let meta = held.meta();
+        let body = held.body();
+        let (stage, own) = match &body.route {
+            Some(route) => (route.stage(), route.part().binding),
+            None => (0, None),
+        };
+        let binding = own.unwrap_or_else(|| session.binding());
+        let shape = route::shape(body, shape).flagged(!binding.is_none(), false, false);
+        meta.context.store(at_stage(context.number, stage), Ordering::Relaxed);
+        meta.ties.store(u64::from(session.tenant.number) << 32 | u64::from(binding.0), Ordering::Relaxed);
+        meta.shape.store(shape.0, Ordering::Relaxed);
     }
 
     /// Gives accepted operations their first place: on a device, or in line.
     fn place(&self, slots: &mut Slots<'_>) {
         let routing = self.routing.load();
         while let Some(first) = slots.first() {
-            let shape = Shape(first.meta().shape.load(Ordering::Relaxed));
+            let meta = first.meta();
+            let shape = Shape(meta.shape.load(Ordering::Relaxed));
             if self.waiting.blocks(shape.priority()) {
                 break;
             }
-            let Pick::Device(device, room) = routing.pick(shape, &Tried::none(), Binding::NONE) else {
+            let Pick::Device(device, room) = routing.pick(shape, &Tried::none(), binding(meta, shape)) else {
                 break;
             };
             self.lend_first(device, room, shape, slots);
@@ -169,7 +201,7 @@ impl Shared {
         for held in slots.drain(..) {
             let priority = Shape(held.meta().shape.load(Ordering::Relaxed)).priority();
             let entry = held.post(State::Waiting, 0, NO_DEVICE);
-            self.wait_in_line(priority, entry);
+            self.wait_in_line(priority, entry, false);
         }
         self.dispatch();
         self.sweep_if_stopped();
@@ -181,7 +213,7 @@ impl Shared {
         for held in slots.iter().take(room) {
             let meta = held.meta();
             let this = Shape(meta.shape.load(Ordering::Relaxed));
-            if !this.runs_with(shape) {
+            if !this.runs_with(shape) || shape.is_bound() != this.is_bound() {
                 break;
             }
             meta.shape.store(this.dispatched().0, Ordering::Relaxed);
@@ -206,32 +238,17 @@ impl Shared {
         device.cells.moved_out.add(1);
         let priority = Shape(held.meta().shape.load(Ordering::Relaxed)).priority();
         match held.repost(State::Waiting, word.attempt(), NO_DEVICE) {
-            Ok(entry) => self.wait_in_line(priority, entry),
+            Ok(entry) => self.wait_in_line(priority, entry, true),
             Err(held) => self.cancel_held(held),
         }
     }
 
-    /// Puts an entry at the end of its priority's line, sweeping stale entries out if there is no room.
-    pub(crate) fn wait_in_line(&self, priority: usize, entry: u64) {
-        let ring = self.waiting.ring(priority);
-        if ring.push(&[entry]) == 0 {
-            let _token = self.waiting.token.lock();
-            self.push_sweeping(ring, entry);
-        }
-    }
-
-    /// Puts an entry at the end of a line, for the holder of the waiting token: where there is no room, stale entries
-    /// are swept out. It ends, because there are fewer operations than places.
-    pub(crate) fn push_sweeping(&self, ring: &Ring, entry: u64) {
-        let mut carried = VecDeque::from([entry]);
-        while let Some(first) = carried.front().copied() {
-            if ring.push(&[first]) == 1 {
-                carried.pop_front();
-            } else if let Some(old) = ring.pop()
-                && self.slab.current(old).is_some()
-            {
-                carried.push_back(old);
-            }
+    /// Puts a ticket into the line of its priority: at the end, or in front if it has been on a device.
+    pub(crate) fn wait_in_line(&self, priority: usize, entry: u64, was_out: bool) {
+        while !self.waiting.push(priority, entry, was_out) {
+            // The inbox is full of what nobody has sorted yet.
+            let mut lines = self.waiting.lines.lock();
+            self.sort_lines(&mut lines);
         }
     }
 
@@ -249,7 +266,7 @@ impl Shared {
                         return;
                     }
                 }
-                State::Held | State::Running => {
+                State::Held | State::Running | State::Parked => {
                     if self.slab.detach(index, word) {
                         return;
                     }
@@ -258,7 +275,7 @@ impl Shared {
                     if let Some(held) = self.slab.adopt(index, word) {
                         self.slab.slot(index).meta.waker.take();
                         held.free();
-                        self.room.notify();
+                        self.room_again();
                     }
                     return;
                 }

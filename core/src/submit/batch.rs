@@ -85,7 +85,7 @@ impl BatchFuture {
             self.results[position as usize] = Some(Ok(completion));
             self.missing -= 1;
         });
-        self.session.shared.room.notify();
+        self.session.shared.room_again();
     }
 
     fn help(&mut self) {
@@ -139,7 +139,7 @@ impl Drop for BatchFuture {
             }
         }
         face.close(&shared.slab);
-        shared.room.notify();
+        shared.room_again();
         shared.faces.release(&face, 1);
     }
 }

@@ -81,7 +81,7 @@ impl Burst {
         let taken = queue.take(&shared.slab, max, |_, completion| completions.push(completion));
         self.outstanding_ops -= taken;
         if taken > 0 {
-            shared.room.notify();
+            shared.room_again();
         }
         taken
     }
@@ -132,7 +132,7 @@ impl Burst {
 impl Drop for Burst {
     fn drop(&mut self) {
         self.face.close(&self.session.shared.slab);
-        self.session.shared.room.notify();
+        self.session.shared.room_again();
         self.session.shared.faces.release(&self.face, 1);
     }
 }

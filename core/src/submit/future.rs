@@ -101,7 +101,7 @@ impl Shared {
         let mut held = self.slab.adopt(index, self.slab.word(index))?;
         let completion = held.body().take();
         held.recycle();
-        self.room.notify();
+        self.room_again();
         Some(completion)
     }
 

@@ -5,8 +5,10 @@ pub(crate) mod batch;
 pub(crate) mod blocking;
 pub(crate) mod burst;
 pub(crate) mod callback;
+mod check;
 pub(crate) mod face;
 pub(crate) mod future;
+pub(crate) mod iv;
 
 use std::sync::Arc;
 
@@ -15,6 +17,8 @@ use arrayvec::ArrayVec;
 use crate::algorithm::{Algorithm, OpKind};
 use crate::error::OpError;
 use crate::op::{Chain, Completion, DeviceId, Iv, Output, Request};
+use crate::order::Order;
+use crate::route::Route;
 
 pub use batch::BatchFuture;
 pub use burst::Burst;
@@ -34,6 +38,11 @@ impl Tried {
     #[inline]
     pub(crate) fn contains(&self, device: DeviceId) -> bool {
         self.0.contains(&device)
+    }
+
+    /// The next stage of a route begins anew.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
     }
 
     pub(crate) fn add(&mut self, device: DeviceId) {
@@ -59,6 +68,12 @@ pub(crate) struct Body {
     pub(crate) face: u64,
     /// Place in its batch.
     pub(crate) position: u32,
+    /// Its session's order, and its number there, if the session is ordered.
+    pub(crate) order: Option<(Arc<Order>, u64)>,
+    /// Its way through several stages, if its session has a route.
+    pub(crate) route: Option<Box<Route>>,
+    /// Attempts at the stages of the route that it has passed.
+    pub(crate) attempts_before: u16,
     pub(crate) attempts: u16,
     pub(crate) device: Option<DeviceId>,
     /// Devices that failed it, the latest of them.
@@ -70,6 +85,7 @@ pub(crate) struct Body {
     pub(crate) started_ns: u64,
     pub(crate) queue_ns: u64,
     pub(crate) service_ns: u64,
+    pub(crate) total_ns: u64,
     pub(crate) error: Option<OpError>,
 }
 
@@ -83,6 +99,7 @@ impl Body {
         self.user_data = request.user_data;
         self.face = face;
         self.position = position;
+        self.attempts_before = 0;
         self.attempts = 0;
         self.device = None;
         self.tried.0.clear();
@@ -98,8 +115,12 @@ impl Body {
     pub(crate) fn take(&mut self) -> Completion {
         self.restore_source();
         self.aad = Vec::new();
+        let stage = self.route.take().map_or(0, |route| route.stage());
         Completion {
             result: self.error.take().map_or(Ok(()), Err),
+            total_ns: self.total_ns,
+            stage: stage as u8 + 1,
+            iv: self.iv,
             data: std::mem::take(&mut self.data),
             output: std::mem::replace(&mut self.output, Output::NONE),
             user_data: self.user_data,
@@ -120,7 +141,7 @@ impl Body {
     }
 }
 
-/// What placing an operation needs to know of it, in one word: kind, algorithm, priority, three flags, length.
+/// What placing an operation needs to know of it, in one word: kind, algorithm, priority, flags, length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape(pub(crate) u64);
 
@@ -141,7 +162,9 @@ pub fn size_class(bytes: usize) -> usize {
 }
 
 impl Shape {
+    const BOUND: u64 = 1 << 55;
     const CHUNK: u64 = 1 << 56;
+    const ORDERED: u64 = 1 << 57;
     const DISPATCHED: u64 = 1 << 62;
     const STARTED: u64 = 1 << 63;
 
@@ -176,15 +199,36 @@ impl Shape {
         (self.0 >> 52) as usize & 7
     }
 
-    /// Whether it is a chunk of a stream.
+    /// The same operation at another stage: flags and priority stay.
+    pub(crate) fn with_work(self, algorithm: Algorithm, kind: OpKind, bytes: usize) -> Self {
+        const FLAGS: u64 = Shape::BOUND | Shape::CHUNK | Shape::ORDERED | Shape::DISPATCHED | Shape::STARTED;
+        Self(Self::new(algorithm, kind, self.priority() as u8, bytes).0 | self.0 & FLAGS)
+    }
+
+    /// Its session is tied to a device or a kind of device.
+    #[inline]
+    pub(crate) fn is_bound(self) -> bool {
+        self.0 & Self::BOUND != 0
+    }
+
+    /// It is a chunk of a stream.
     #[inline]
     pub(crate) fn is_chunk(self) -> bool {
         self.0 & Self::CHUNK != 0
     }
 
+    /// Its result is handed over in the order of submission.
     #[inline]
-    pub(crate) fn chunk(self) -> Self {
-        Self(self.0 | Self::CHUNK)
+    pub(crate) fn is_ordered(self) -> bool {
+        self.0 & Self::ORDERED != 0
+    }
+
+    #[inline]
+    pub(crate) fn flagged(self, is_bound: bool, is_chunk: bool, is_ordered: bool) -> Self {
+        let flag = |is_set: bool, bit: u64| if is_set { bit } else { 0 };
+        let flags =
+            flag(is_bound, Self::BOUND) | flag(is_chunk, Self::CHUNK) | flag(is_ordered, Self::ORDERED);
+        Self(self.0 | flags)
     }
 
     #[inline]
@@ -210,7 +254,8 @@ impl Shape {
     /// Whether both may be in one run: same algorithm, kind and size class, both chunks or neither.
     #[inline]
     pub(crate) fn runs_with(self, other: Self) -> bool {
-        (self.0 ^ other.0) >> 40 & 0x1_0fff == 0 && size_class(self.bytes()) == size_class(other.bytes())
+        const SAME: u64 = 0xfff << 40 | Shape::CHUNK;
+        (self.0 ^ other.0) & SAME == 0 && size_class(self.bytes()) == size_class(other.bytes())
     }
 }
 

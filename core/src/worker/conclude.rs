@@ -8,7 +8,7 @@ use arrayvec::ArrayVec;
 use crate::device::RUN_MAX_OPS;
 use crate::error::OpError;
 use crate::queue::slab::Held;
-use crate::session::SessionState;
+use crate::route;
 use crate::shared::Shared;
 use crate::submit::face::{FUTURE, Face, Way};
 use crate::submit::{Body, Shape};
@@ -25,7 +25,7 @@ impl Shared {
     /// Ends an operation that no device finished.
     pub(crate) fn give_up(&self, mut held: Held<'_, Body>, error: OpError) {
         let shape = Shape(held.meta().shape.load(Ordering::Relaxed));
-        let session = self.sessions.find(held.meta().session.load(Ordering::Relaxed));
+        let context = self.context(held.meta().context.load(Ordering::Relaxed));
         let shard = self.shards.mine();
         if !shape.is_dispatched() {
             shard.given_up_before_dispatch.add(1);
@@ -37,21 +37,30 @@ impl Shared {
             OpError::Cancelled => shard.cancelled.add(1),
             _ => shard.failed.add(1),
         }
-        shard.by_kind[usize::from(shape.kind_number()) - 1].add(1);
-        shard.given_up.add(1);
+        let submitted = held.meta().submitted.load(Ordering::Relaxed);
         let attempts = u16::from(held.word().attempt());
         let body = held.body();
-        body.attempts = attempts;
+        shard.by_kind[kind_number(body, shape)].add(1);
+        if shape.is_ordered() {
+            shard.given_up_in_order.add(1)
+        } else {
+            shard.given_up.add(1)
+        }
+        body.attempts = body.attempts_before + attempts;
+        body.total_ns = self.now().0.saturating_sub(submitted);
         body.source_intact = body.source_intact && !matches!(error, OpError::DecryptionFailed);
         body.error = Some(error);
+        body.restore_source();
+        // A tag was not checked: what a stage has made is for nobody.
+        route::give_back(body);
         if body.is_padded && body.source_intact {
-            body.restore_source();
             strip_padding(body, shape);
         }
-        if let Some(session) = session {
-            session.failed.add(1);
-            session.completed.add(1);
-            self.release_session(&session, 1);
+        if let Some(context) = context {
+            context.session.failed.add(1);
+            context.session.completed.add(1);
+            context.session.tenant.completed.add(1);
+            self.release_context(&context, 1);
         }
         let mut delivery = Delivery::default();
         self.deliver(held, &mut delivery);
@@ -63,8 +72,20 @@ impl Shared {
         self.give_up(held, OpError::Cancelled);
     }
 
-    /// Hands a finished body to its face, or notes it for a completion queue until [`Shared::flush`].
+    /// Hands a finished body to its face, or notes it for a completion queue until [`Shared::flush`]. In an ordered
+    /// session it is handed over when its turn comes.
     pub(crate) fn deliver(&self, mut held: Held<'_, Body>, delivery: &mut Delivery) {
+        let Some((order, number)) = held.body().order.take() else { return self.hand_back(held, delivery) };
+        order.arrive(number, held.park(), |parked| {
+            let held = self.slab.unpark(parked);
+            self.shards.mine().handed_over_in_order.add(1);
+            let mut delivery = Delivery::default();
+            self.hand_back(held, &mut delivery);
+            self.flush(&mut delivery);
+        });
+    }
+
+    fn hand_back(&self, mut held: Held<'_, Body>, delivery: &mut Delivery) {
         let id = held.body().face;
         if id == FUTURE {
             let meta = held.meta();
@@ -96,7 +117,7 @@ impl Shared {
             Way::Callback(call) => {
                 let completion = held.body().take();
                 held.recycle();
-                self.room.notify();
+                self.room_again();
                 // A panic in the caller's function is the caller's; the device and the queue go on.
                 let _ = catch_unwind(AssertUnwindSafe(|| call(completion)));
                 self.faces.release(face, 1);
@@ -110,7 +131,7 @@ impl Shared {
         if let Way::Queue(queue) = &face.way
             && face.hand_over(queue, &self.slab, &delivery.entries)
         {
-            self.room.notify();
+            self.room_again();
         }
         self.faces.release(face, delivery.entries.len() as u64);
         delivery.entries.clear();
@@ -124,15 +145,14 @@ impl Shared {
 
     fn drop_result(&self, held: Held<'_, Body>) {
         held.free();
-        self.room.notify();
+        self.room_again();
     }
+}
 
-    /// Takes `count` off the session's operations (or its last handle); the last one of a closed session ends it.
-    pub(crate) fn release_session(&self, session: &SessionState, count: u64) {
-        if session.live.fetch_sub(count, Ordering::AcqRel) == count {
-            self.end_session(session);
-        }
-    }
+/// Place of an operation's kind in counts by kind: what was asked for, not what the last stage of its route did.
+pub(crate) fn kind_number(body: &Body, shape: Shape) -> usize {
+    let kind = body.route.as_ref().map_or(shape.kind_number(), |route| route.kind as u8);
+    usize::from(kind.max(1)) - 1
 }
 
 /// Gives a failed operation's input back as it was submitted.

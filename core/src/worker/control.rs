@@ -9,6 +9,7 @@ use crate::error::{OpError, Progress as Extent};
 use crate::queue::word::State;
 use crate::shared::Shared;
 use crate::submit::Shape;
+use crate::submit::accept::binding;
 use crate::sync::atomic::Ordering;
 
 /// Time between two looks, in nanoseconds.
@@ -36,7 +37,7 @@ impl Control {
             // Below the price of a wake-up, but here for a whole tick: its submitter does not come back for it.
             shared.parking.wake_all();
         }
-        shared.room.notify();
+        shared.room_again();
         Progress::IdleUntil(now.plus(TICK_NS))
     }
 
@@ -59,7 +60,21 @@ impl Control {
                     shared.count_taken_back(word);
                     let is_started = Shape(meta.shape.load(Ordering::Relaxed)).is_started();
                     let progress = if is_started { Extent::MaybeExecuted } else { Extent::NotStarted };
-                    shared.give_up(held, OpError::TimedOut { progress });
+                    let attempts = u16::from(word.attempt());
+                    // Its only device did not come back in time.
+                    let is_tied = binding(meta, Shape(meta.shape.load(Ordering::Relaxed))).is_only()
+                        && word.state() == State::Waiting;
+                    shared.give_up(
+                        held,
+                        match is_tied {
+                            true => OpError::Broken {
+                                attempts,
+                                reason: "its only device is not in service",
+                                progress,
+                            },
+                            false => OpError::TimedOut { progress },
+                        },
+                    );
                 }
             } else if matches!(word.state(), State::Queued | State::Lent) {
                 let device = shared.device_by_id(word.device());

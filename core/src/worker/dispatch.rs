@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::balancer::routing::Pick;
-use crate::binding::Binding;
+use crate::balancer::routing::{Pick, Routing};
+use crate::context::Context;
 use crate::device::registry::Device;
 use crate::error::{OpError, Progress};
 use crate::queue::slab::Held;
+use crate::queue::waiting::{Lane, Lines, Place, cost};
 use crate::queue::word::{State, Word};
-use crate::session::PRIORITIES;
 use crate::shared::Shared;
-use crate::submit::accept::NO_DEVICE;
+use crate::submit::accept::{NO_DEVICE, binding, ties};
 use crate::submit::{Body, Shape};
 use crate::sync::atomic::{Ordering, fence};
 
@@ -29,22 +29,18 @@ impl Shared {
         }
     }
 
-    /// Lends waiting operations to devices, highest priority first, until none has room. If somebody else is at it, he
-    /// looks once more before he leaves.
+    /// Lends waiting operations to devices until none has room: by priority, then by tenants' shares, then by lanes. If
+    /// somebody else is at it, he looks once more before he leaves.
     pub(crate) fn dispatch(&self) {
         while !self.waiting.is_empty() {
             self.waiting.wanted.store(true, Ordering::SeqCst);
             fence(Ordering::SeqCst);
-            let Some(token) = self.waiting.token.try_lock() else { return };
+            let Some(mut lines) = self.waiting.lines.try_lock() else { return };
             self.waiting.wanted.store(false, Ordering::SeqCst);
+            self.sort_lines(&mut lines);
             let mut ended = Vec::new();
-            let mut moved = false;
-            for priority in (0..PRIORITIES).rev() {
-                if self.waiting.len(priority) > 0 {
-                    moved |= self.dispatch_priority(priority, &mut ended);
-                }
-            }
-            drop(token);
+            let moved = self.dispatch_lines(&mut lines, &mut ended);
+            drop(lines);
             // Faces are heard without the token: a callback may submit.
             for held in ended {
                 if held.word().is_detached() {
@@ -64,48 +60,107 @@ impl Shared {
         }
     }
 
-    /// The caller holds the waiting token. True if any operation left the line. Those that are at their end, detached
-    /// or without a device, are put on `ended`.
-    fn dispatch_priority<'a>(&'a self, priority: usize, ended: &mut Vec<Held<'a, Body>>) -> bool {
-        let ring = self.waiting.ring(priority);
+    /// Sorts what has come in into the lines.
+    pub(crate) fn sort_lines(&self, lines: &mut Lines) {
+        let is_current = |entry: u64| {
+            self.slab
+                .current(entry)
+                .filter(|(_, word)| word.state() == State::Waiting)
+                .map(|(index, _)| index)
+        };
+        self.waiting.sort(lines, |entry| {
+            let meta = &self.slab.slot(is_current(entry)?).meta;
+            let shape = Shape(meta.shape.load(Ordering::Relaxed));
+            let (tenant, _) = ties(meta);
+            let lane = Lane::of(shape, binding(meta, shape));
+            Some(Place { priority: shape.priority(), tenant, lane })
+        });
+        if self.waiting.is_crowded(lines) {
+            lines.sweep(|entry| is_current(entry).is_some(), |priority| self.waiting.left(priority));
+        }
+    }
+
+    /// True if any operation left the lines. Those that are at their end, detached or without a device, are put on
+    /// `ended`.
+    fn dispatch_lines<'a>(&'a self, lines: &mut Lines, ended: &mut Vec<Held<'a, Body>>) -> bool {
         let routing = self.routing.load();
+        let floor = u64::from(self.config.priority_floor_percent.min(12));
         let mut moved = false;
-        // Each at most once: one that only devices which failed it have room for goes to the end of the line.
-        for _ in 0..ring.len() {
-            let Some(entry) = ring.peek() else { break };
-            let Some((index, word)) =
-                self.slab.current(entry).filter(|(_, word)| word.state() == State::Waiting)
-            else {
-                ring.pop();
+        let mut full: Vec<Lane> = Vec::new();
+        // Operations that only devices which failed them have room for.
+        let mut kept = Vec::new();
+        while let Some((place, entry)) = self.next_in_line(lines, &routing, &mut full) {
+            let current = self.slab.current(entry).filter(|(_, word)| word.state() == State::Waiting);
+            let claimed = current.and_then(|(index, word)| self.slab.claim(index, word, State::Held));
+            let Some(mut held) = claimed else {
+                lines.pop(place);
+                self.waiting.left(place.priority);
                 continue;
             };
-            let shape = Shape(self.slab.slot(index).meta.shape.load(Ordering::Relaxed));
-            if routing.is_full(shape, Binding::NONE) {
-                return moved;
-            }
-            ring.pop();
-            let Some(mut held) = self.slab.claim(index, word, State::Held) else { continue };
-            match routing.pick(shape, &held.body().tried, Binding::NONE) {
+            let (word, meta) = (held.word(), held.meta());
+            let shape = Shape(meta.shape.load(Ordering::Relaxed));
+            match routing.pick(shape, &held.body().tried, binding(meta, shape)) {
                 Pick::Full => match held.repost(State::Waiting, word.attempt(), NO_DEVICE) {
-                    Ok(entry) => self.push_sweeping(ring, entry),
+                    Ok(entry) => kept.push((place, entry)),
                     Err(held) => ended.push(held),
                 },
                 Pick::Device(device, _) => {
                     moved = true;
-                    ended.extend(self.lend(held, device, word));
+                    let weight = u64::from(self.tenants.weight(place.tenant));
+                    lines.charge(place, cost(shape), weight, floor);
+                    match self.lend(held, device, word) {
+                        Ok(None) => {}
+                        Ok(Some(entry)) => {
+                            kept.push((place, entry));
+                            full.push(place.lane);
+                        }
+                        Err(held) => ended.push(held),
+                    }
                 }
                 Pick::None => {
                     moved = true;
                     ended.push(held);
                 }
             }
+            lines.pop(place);
+            self.waiting.left(place.priority);
+        }
+        for (place, entry) in kept.into_iter().rev() {
+            self.waiting.put(lines, place, entry, true);
         }
         moved
     }
 
-    /// Lends a claimed operation to a device for another attempt; the caller holds the waiting token. Gives it back if
-    /// its submitter has given up interest.
-    fn lend<'a>(&'a self, held: Held<'a, Body>, device: &Arc<Device>, word: Word) -> Option<Held<'a, Body>> {
+    /// The first ticket of the line that is to be served next, among those whose devices are not all full.
+    fn next_in_line(&self, lines: &Lines, routing: &Routing, full: &mut Vec<Lane>) -> Option<(Place, u64)> {
+        let meta_of = |entry: u64| self.slab.current(entry).map(|(index, _)| &self.slab.slot(index).meta);
+        let cost_of =
+            |entry| meta_of(entry).map_or(0, |meta| cost(Shape(meta.shape.load(Ordering::Relaxed))));
+        for priority in lines.priorities(cost_of) {
+            for (place, entry) in lines.heads(priority) {
+                if full.contains(&place.lane) {
+                    continue;
+                }
+                let Some(meta) = meta_of(entry) else { return Some((place, entry)) };
+                let shape = Shape(meta.shape.load(Ordering::Relaxed));
+                if routing.is_full(shape, binding(meta, shape)) {
+                    full.push(place.lane);
+                    continue;
+                }
+                return Some((place, entry));
+            }
+        }
+        None
+    }
+
+    /// Lends a claimed operation to a device for another attempt; the caller holds the waiting token. A device that is
+    /// full after all leaves a ticket to put back into line; one whose submitter has given up interest is given back.
+    fn lend<'a>(
+        &'a self,
+        held: Held<'a, Body>,
+        device: &Arc<Device>,
+        word: Word,
+    ) -> Result<Option<u64>, Held<'a, Body>> {
         let meta = held.meta();
         let shape = Shape(meta.shape.load(Ordering::Relaxed));
         if shape.is_dispatched() {
@@ -118,23 +173,17 @@ impl Shared {
             Ok(entry) => entry,
             Err(held) => {
                 device.cells.abandoned_queued.add(1);
-                return Some(held);
+                return Err(held);
             }
         };
         if device.ring.push(&[entry]) == 1 {
             self.kick(device);
-            return None;
+            return Ok(None);
         }
-        let (index, word) = self.slab.current(entry)?;
-        let held = self.slab.claim(index, word, State::Held)?;
+        let Some((index, word)) = self.slab.current(entry) else { return Ok(None) };
+        let Some(held) = self.slab.claim(index, word, State::Held) else { return Ok(None) };
         device.cells.moved_out.add(1);
-        match held.repost(State::Waiting, word.attempt(), NO_DEVICE) {
-            Ok(entry) => {
-                self.push_sweeping(self.waiting.ring(shape.priority()), entry);
-                None
-            }
-            Err(held) => Some(held),
-        }
+        held.repost(State::Waiting, word.attempt(), NO_DEVICE).map(Some)
     }
 
     /// An operation for another device, after one failed it or was taken out of service: into line, or to its end.
@@ -145,19 +194,37 @@ impl Shared {
         let word = held.word();
         let shape = Shape(held.meta().shape.load(Ordering::Relaxed));
         let is_last = word.attempt() >= self.config.attempts_max;
-        if is_last || matches!(self.routing.load().pick(shape, &held.body().tried, Binding::NONE), Pick::None)
-        {
+        let tie = binding(held.meta(), shape);
+        if is_last || matches!(self.routing.load().pick(shape, &held.body().tried, tie), Pick::None) {
             return self.nobody_left(held);
         }
         self.shards.mine().moved.add(1);
         match held.repost(State::Waiting, word.attempt(), NO_DEVICE) {
-            Ok(entry) => self.wait_in_line(shape.priority(), entry),
+            Ok(entry) => self.wait_in_line(shape.priority(), entry, true),
+            Err(held) => self.cancel_held(held),
+        }
+    }
+
+    /// An operation on its way to the next stage of its route, for which it is ready.
+    pub(crate) fn to_next_stage(&self, mut held: Held<'_, Body>, context: &Context) {
+        let attempts = u16::from(held.word().attempt());
+        let shape = Shape(held.meta().shape.load(Ordering::Relaxed));
+        let body = held.body();
+        body.attempts_before += attempts;
+        body.tried.clear();
+        body.last_reason = "";
+        self.describe(&mut held, context, shape);
+        if self.is_stopped() {
+            return self.cancel_held(held);
+        }
+        match held.repost(State::Waiting, 0, NO_DEVICE) {
+            Ok(entry) => self.wait_in_line(shape.priority(), entry, true),
             Err(held) => self.cancel_held(held),
         }
     }
 
     fn nobody_left(&self, mut held: Held<'_, Body>) {
-        let attempts = u16::from(held.word().attempt());
+        let attempts = held.body().attempts_before + u16::from(held.word().attempt());
         let is_started = Shape(held.meta().shape.load(Ordering::Relaxed)).is_started();
         let reason = match held.body().last_reason {
             "" => "no usable device",

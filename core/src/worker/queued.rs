@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
-use super::run::{SessionGroup, Tally, is_fault, mark_started, record, settle, wants_another_device};
+use super::run::{After, SessionGroup, Tally, mark_started, record, settle};
 use crate::device::mount::guarded;
 use crate::device::registry::{Device, Exec};
 use crate::device::{Answer, DeviceError, QueuedOp, Ticket};
@@ -38,9 +38,9 @@ impl Shared {
         device.cells.started.add(slots.len() as u64);
         device.cells.started_first.add(first_starts);
         for mut held in slots.drain(..) {
-            let session = held.meta().session.load(Ordering::Relaxed);
+            let context = held.meta().context.load(Ordering::Relaxed);
             let shape = Shape(held.meta().shape.load(Ordering::Relaxed));
-            let opened = self.handle(device, exec, session);
+            let opened = self.handle(device, exec, context);
             held.body().started_ns = now.0;
             match opened {
                 Err(error) => {
@@ -160,36 +160,31 @@ impl Shared {
         let body = held.body();
         let started = crate::clock::Nanos(body.started_ns);
         body.device = Some(device.id);
-        body.attempts = attempts;
+        body.attempts = body.attempts_before + attempts;
         body.queue_ns = started.0.saturating_sub(submitted);
         body.service_ns = now.since(started);
-        settle(body, shape, result, device.id);
+        body.total_ns = now.0.saturating_sub(submitted);
+        let after = settle(body, shape, result, device.id);
         if body.error.is_some() {
             // The device's copy of a failed input is of no use to anybody.
             body.shared = None;
         }
         record(device, submitted, 1, started, now);
         device.service.record(body.service_ns, 1);
-        let is_over = !wants_another_device(body, result);
-        let failed = u64::from(body.error.is_some());
-        let tally = Tally {
-            ended: u64::from(is_over),
-            bytes: shape.bytes() as u64,
-            failed,
-            errors: u64::from(is_fault(result)),
-            kind: shape.kind_number(),
-        };
+        let mut tally = Tally::default();
+        tally.add(body, shape, result, &after);
         tally.count(device);
         if let (1.., Err(DeviceError::Failed { reason, .. })) = (tally.errors, result) {
             self.device_failed(device, tally.errors, reason);
         }
-        if is_over {
-            let id = meta.session.load(Ordering::Relaxed);
-            SessionGroup { id, ops: 1, bytes: shape.bytes() as u64, failed }.settle(self, exec);
+        if let After::Over = after {
+            let mut group = SessionGroup::default();
+            group.add(&mut held, self, exec);
+            group.settle(self, exec);
             self.deliver(held, &mut exec.delivery);
             self.finish_delivery(&mut exec.delivery);
         } else {
-            self.requeue(held);
+            self.go_on(held, after);
         }
     }
 }

@@ -7,6 +7,7 @@ use arrayvec::ArrayVec;
 
 use crate::algorithm::OpKind;
 use crate::clock::Nanos;
+use crate::context::Context;
 use crate::device::mount::Mount;
 use crate::device::registry::{Device, Exec, Open};
 use crate::device::{DeviceError, DirectOp, Handle, RUN_MAX_OPS};
@@ -15,10 +16,11 @@ use crate::op::DeviceId;
 use crate::padding;
 use crate::queue::slab::Held;
 use crate::queue::word::State;
-use crate::session::SessionState;
+use crate::route;
 use crate::shared::Shared;
 use crate::submit::{Body, Shape};
 use crate::sync::atomic::Ordering;
+use crate::worker::conclude::kind_number;
 
 type Slots<'a> = ArrayVec<Held<'a, Body>, RUN_MAX_OPS>;
 type Results = ArrayVec<Result<(), DeviceError>, RUN_MAX_OPS>;
@@ -66,7 +68,7 @@ impl Shared {
             }
             // A run has no more sessions than the device can have open.
             if device.info.sessions_max < RUN_MAX_OPS {
-                let session = meta.session.load(Ordering::Relaxed);
+                let session = meta.context.load(Ordering::Relaxed);
                 if !sessions.contains(&session) {
                     if sessions.len() >= device.info.sessions_max.max(1) {
                         break;
@@ -87,7 +89,7 @@ impl Shared {
         let mut ops: ArrayVec<DirectOp<'_>, RUN_MAX_OPS> = ArrayVec::new();
         let mut all_go = true;
         for held in slots.iter_mut() {
-            let handle = self.handle(device, exec, held.meta().session.load(Ordering::Relaxed));
+            let handle = self.handle(device, exec, held.meta().context.load(Ordering::Relaxed));
             let shape = Shape(held.meta().shape.load(Ordering::Relaxed));
             let body = held.body();
             body.restore_source();
@@ -129,7 +131,7 @@ impl Shared {
         }
     }
 
-    /// The session's handle on the device, opened now if need be.
+    /// The handle of a context on the device, opened now if need be.
     pub(crate) fn handle(&self, device: &Device, exec: &mut Exec, id: u64) -> Result<Handle, DeviceError> {
         if let Some((last, _, handle)) = &exec.last
             && *last == id
@@ -140,12 +142,13 @@ impl Shared {
         let uses = exec.uses;
         if let Some(open) = exec.sessions.get_mut(&id) {
             open.used = uses;
-            exec.last = Some((id, Arc::clone(&open.state), open.handle));
+            exec.last = Some((id, Arc::clone(&open.context), open.handle));
             return Ok(open.handle);
         }
         let failed =
             |reason| DeviceError::Failed { reason, progress: Progress::NotStarted, source_intact: true };
-        let state = self.sessions.find(id).ok_or(failed("session is gone"))?;
+        let context = self.context(id).ok_or(failed("session is gone"))?;
+        let part = context.part(id).ok_or(failed("session is gone"))?;
         if exec.sessions.len() >= device.info.sessions_max.max(1) {
             let idle = exec.sessions.iter().filter(|(_, open)| open.used <= exec.run_began);
             let oldest = idle.min_by_key(|(_, open)| open.used).map(|(id, _)| *id);
@@ -154,12 +157,12 @@ impl Shared {
                 exec.engine.close(open.handle);
             }
         }
-        let handle = exec.engine.open(&state).map_err(|error| match error {
+        let handle = exec.engine.open(part, context.session.id).map_err(|error| match error {
             Error::NoDevice { .. } => failed(NOT_SUPPORTED),
             _ => failed("session could not be opened"),
         })?;
-        exec.last = Some((id, Arc::clone(&state), handle));
-        exec.sessions.insert(id, Open { state, handle, used: uses });
+        exec.last = Some((id, Arc::clone(&context), handle));
+        exec.sessions.insert(id, Open { context, handle, used: uses });
         Ok(handle)
     }
 
@@ -174,6 +177,7 @@ impl Shared {
     ) {
         let service_ns = finished.since(started);
         let mut tally = Tally::default();
+        let mut afters: ArrayVec<After, RUN_MAX_OPS> = ArrayVec::new();
         let (mut submitted, mut weight) = (u64::MAX, 0);
         for (held, result) in slots.iter_mut().zip(results) {
             let this = held.meta().submitted.load(Ordering::Relaxed);
@@ -187,57 +191,62 @@ impl Shared {
             let attempts = u16::from(held.word().attempt());
             let body = held.body();
             body.device = Some(device.id);
-            body.attempts = attempts;
+            body.attempts = body.attempts_before + attempts;
             body.queue_ns = started.0.saturating_sub(this);
             body.service_ns = service_ns;
-            settle(body, shape, *result, device.id);
-            if !wants_another_device(body, *result) {
-                tally.ended += 1;
-                tally.bytes += shape.bytes() as u64;
-                tally.failed += u64::from(body.error.is_some());
-                tally.kind = shape.kind_number();
-            }
-            tally.errors += u64::from(is_fault(*result));
+            body.total_ns = finished.0.saturating_sub(this);
+            let after = settle(body, shape, *result, device.id);
+            tally.add(body, shape, *result, &after);
+            afters.push(after);
         }
         record(device, submitted, weight, started, finished);
         device.service.record(service_ns, slots.len() as u64);
         tally.count(device);
 
         let mut group = SessionGroup::default();
-        for (held, result) in slots.iter_mut().zip(results) {
-            if wants_another_device(held.body(), *result) {
-                continue;
+        for (held, after) in slots.iter_mut().zip(&afters) {
+            if matches!(after, After::Over) {
+                group.add(held, self, exec);
             }
-            let id = held.meta().session.load(Ordering::Relaxed);
-            if group.id != id {
-                group.settle(self, exec);
-                group = SessionGroup { id, ..SessionGroup::default() };
-            }
-            group.ops += 1;
-            group.bytes += Shape(held.meta().shape.load(Ordering::Relaxed)).bytes() as u64;
-            group.failed += u64::from(held.body().error.is_some());
         }
         group.settle(self, exec);
         let mut reason = "";
-        let mut again: Slots<'_> = ArrayVec::new();
-        for (mut held, result) in slots.drain(..).zip(results) {
+        let mut again: ArrayVec<(Held<'_, Body>, After), RUN_MAX_OPS> = ArrayVec::new();
+        for ((held, result), after) in slots.drain(..).zip(results).zip(afters) {
             if let Err(DeviceError::Failed { reason: this, .. }) = result {
                 reason = this;
             }
-            if wants_another_device(held.body(), *result) {
-                again.push(held);
-            } else {
-                self.deliver(held, &mut exec.delivery);
+            match after {
+                After::Over => self.deliver(held, &mut exec.delivery),
+                after => again.push((held, after)),
             }
         }
         self.finish_delivery(&mut exec.delivery);
         if tally.errors > 0 {
             self.device_failed(device, tally.errors, reason);
         }
-        for held in again {
-            self.requeue(held);
+        for (held, after) in again {
+            self.go_on(held, after);
         }
     }
+
+    /// An operation that is not over: to another device, or to its next stage.
+    pub(crate) fn go_on(&self, held: Held<'_, Body>, after: After) {
+        match after {
+            After::Next(context) => self.to_next_stage(held, &context),
+            _ => self.requeue(held),
+        }
+    }
+}
+
+/// What becomes of an operation after an attempt.
+pub(crate) enum After {
+    /// It goes to its face.
+    Over,
+    /// Its device failed; another one may try.
+    Again,
+    /// It is ready for the next stage of its route.
+    Next(Arc<Context>),
 }
 
 /// Completed operations of one session, accounted for before they are handed over.
@@ -250,24 +259,39 @@ pub(crate) struct SessionGroup {
 }
 
 impl SessionGroup {
+    /// Adds an operation that is over, after settling what was added of another context.
+    pub(crate) fn add(&mut self, held: &mut Held<'_, Body>, shared: &Shared, exec: &Exec) {
+        let id = held.meta().context.load(Ordering::Relaxed);
+        if self.id != id {
+            self.settle(shared, exec);
+            *self = Self { id, ..Self::default() };
+        }
+        self.ops += 1;
+        self.bytes += Shape(held.meta().shape.load(Ordering::Relaxed)).bytes() as u64;
+        self.failed += u64::from(held.body().error.is_some());
+    }
+
     pub(crate) fn settle(&self, shared: &Shared, exec: &Exec) {
         if self.ops == 0 {
             return;
         }
-        let account = |state: &SessionState| {
-            state.bytes.add(self.bytes);
+        let account = |context: &Context| {
+            let session = &context.session;
+            session.bytes.add(self.bytes);
+            session.tenant.bytes.add(self.bytes);
             if self.failed > 0 {
-                state.failed.add(self.failed);
+                session.failed.add(self.failed);
             }
-            state.completed.add(self.ops);
-            shared.release_session(state, self.ops);
+            session.completed.add(self.ops);
+            session.tenant.completed.add(self.ops);
+            shared.release_context(context, self.ops);
         };
         match &exec.last {
-            Some((id, state, _)) if *id == self.id => account(state),
+            Some((id, context, _)) if *id == self.id => account(context),
             _ => match exec.sessions.get(&self.id) {
-                Some(open) => account(&open.state),
+                Some(open) => account(&open.context),
                 // Closed here to make room for another session, while this one had operations on the device.
-                None => shared.sessions.find(self.id).iter().for_each(|state| account(state)),
+                None => shared.context(self.id).iter().for_each(|context| account(context)),
             },
         }
     }
@@ -276,14 +300,27 @@ impl SessionGroup {
 /// What a run adds to its device's counters.
 #[derive(Default)]
 pub(crate) struct Tally {
-    pub(crate) ended: u64,
-    pub(crate) bytes: u64,
-    pub(crate) failed: u64,
+    ended: u64,
+    /// Of these, in ordered sessions.
+    ended_in_order: u64,
+    bytes: u64,
+    failed: u64,
     pub(crate) errors: u64,
-    pub(crate) kind: u8,
+    by_kind: [u64; 7],
 }
 
 impl Tally {
+    pub(crate) fn add(&mut self, body: &Body, shape: Shape, result: Result<(), DeviceError>, after: &After) {
+        if matches!(after, After::Over) {
+            self.ended += 1;
+            self.ended_in_order += u64::from(shape.is_ordered());
+            self.bytes += shape.bytes() as u64;
+            self.failed += u64::from(body.error.is_some());
+            self.by_kind[kind_number(body, shape)] += 1;
+        }
+        self.errors += u64::from(is_fault(result));
+    }
+
     pub(crate) fn count(&self, device: &Device) {
         let cells = &device.cells;
         if self.errors > 0 {
@@ -294,8 +331,11 @@ impl Tally {
         }
         if self.ended > 0 {
             cells.bytes.add(self.bytes);
-            cells.by_kind[usize::from(self.kind.max(1)) - 1].add(self.ended);
-            cells.completed_ops.add(self.ended);
+            for (cell, count) in cells.by_kind.iter().zip(self.by_kind).filter(|(_, count)| *count > 0) {
+                cell.add(count);
+            }
+            cells.ended_in_order.add(self.ended_in_order);
+            cells.completed_ops.add(self.ended - self.ended_in_order);
         }
     }
 }
@@ -320,8 +360,19 @@ pub(crate) fn mark_started(slots: &[Held<'_, Body>]) -> u64 {
 }
 
 /// Writes the outcome of an attempt into the body.
-pub(crate) fn settle(body: &mut Body, shape: Shape, result: Result<(), DeviceError>, device: DeviceId) {
+pub(crate) fn settle(
+    body: &mut Body,
+    shape: Shape,
+    result: Result<(), DeviceError>,
+    device: DeviceId,
+) -> After {
     match result {
+        Ok(()) if body.route.is_some() => {
+            let context = body.route.as_ref().map(|route| Arc::clone(route.context()));
+            if route::advance(body) {
+                return context.map_or(After::Over, After::Next);
+            }
+        }
         Ok(()) => {
             if body.is_padded
                 && shape.kind() == OpKind::Decrypt
@@ -339,12 +390,15 @@ pub(crate) fn settle(body: &mut Body, shape: Shape, result: Result<(), DeviceErr
         Err(DeviceError::Failed { reason, progress, source_intact }) => {
             body.last_reason = reason;
             body.tried.add(device);
-            if !source_intact {
-                body.source_intact = false;
-                body.error = Some(OpError::Broken { attempts: body.attempts, reason, progress });
+            if source_intact {
+                return After::Again;
             }
+            body.source_intact = false;
+            body.error = Some(OpError::Broken { attempts: body.attempts, reason, progress });
+            route::give_back(body);
         }
     }
+    After::Over
 }
 
 /// Reason of an attempt that a device refused because it can't serve the session; not held against it.
@@ -353,9 +407,4 @@ const NOT_SUPPORTED: &str = "session not supported";
 /// Whether an attempt counts in the device's error budget.
 pub(crate) fn is_fault(result: Result<(), DeviceError>) -> bool {
     matches!(result, Err(DeviceError::Failed { reason, .. }) if reason != NOT_SUPPORTED)
-}
-
-/// Whether an attempt failed by the device's fault and can be made elsewhere.
-pub(crate) fn wants_another_device(body: &Body, result: Result<(), DeviceError>) -> bool {
-    matches!(result, Err(DeviceError::Failed { .. })) && body.error.is_none()
 }

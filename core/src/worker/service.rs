@@ -128,7 +128,7 @@ impl Shared {
     }
 
     fn put_fault(&self, device: &Arc<Device>, exec: &mut Exec, spec: FaultSpec, number: u64) {
-        let sessions = exec.sessions.values().map(|open| (open.handle, open.state.id));
+        let sessions = exec.sessions.values().map(|open| (open.handle, open.context.session.id));
         let lost = exec.engine.put_fault(spec, self.now(), sessions);
         exec.fault_number = number;
         self.take_back_lost(device, &lost);

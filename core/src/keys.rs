@@ -1,0 +1,133 @@
+//! Named keys: a session can refer to one without having seen its bytes.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+use crate::clock::Nanos;
+use crate::error::Error;
+use crate::event::{Draft, EventKind, Severity};
+use crate::key::{Key, Uses};
+use crate::runtime::{Runtime, check_name};
+use crate::session::{Session, SessionSpec};
+use crate::stats::KeyStatus;
+use crate::sync::Lock;
+
+#[derive(Debug)]
+struct Entry {
+    key: Key,
+    uses: Uses,
+    uid: u32,
+    created: Nanos,
+}
+
+/// The keys by name.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    table: Lock<BTreeMap<String, Entry>>,
+    limit: usize,
+}
+
+impl Keys {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { table: Lock::new(BTreeMap::new()), limit }
+    }
+}
+
+/// Tells two keys apart without telling anything of either: the first four bytes of SHA-256 over a label, the key's
+/// length and the key.
+fn check_value(key: &Key) -> [u8; 4] {
+    let digest = Sha256::new()
+        .chain_update(b"acrypto key check value")
+        .chain_update((key.len() as u64).to_be_bytes())
+        .chain_update(key.expose())
+        .finalize();
+    [digest[0], digest[1], digest[2], digest[3]]
+}
+
+impl Runtime {
+    /// Keeps a key under a name, for sessions of those who may use it.
+    ///
+    /// # Errors
+    /// [`Error::BadName`], [`Error::KeyExists`], [`Error::Limit`].
+    pub fn add_key(&self, name: &str, key: Key, uses: Uses, uid: u32) -> Result<(), Error> {
+        check_name(name)?;
+        let keys = &self.shared.keys;
+        {
+            let mut table = keys.table.lock();
+            if table.contains_key(name) {
+                return Err(Error::KeyExists { name: name.to_owned() });
+            }
+            if table.len() >= keys.limit {
+                return Err(Error::Limit { what: "named keys", limit: keys.limit });
+            }
+            table.insert(name.to_owned(), Entry { key, uses, uid, created: self.now() });
+        }
+        self.key_event(name, "", "added", uid);
+        Ok(())
+    }
+
+    /// Forgets a name. Sessions that use the key keep it; its bytes are wiped with the last of them.
+    ///
+    /// # Errors
+    /// [`Error::UnknownKey`].
+    pub fn remove_key(&self, name: &str, uid: u32) -> Result<(), Error> {
+        let removed = self.shared.keys.table.lock().remove(name);
+        removed.ok_or_else(|| Error::UnknownKey { name: name.to_owned() })?;
+        self.key_event(name, "added", "removed", uid);
+        Ok(())
+    }
+
+    /// The named keys, by name: never their bytes.
+    pub fn keys(&self) -> Vec<KeyStatus> {
+        let table = self.shared.keys.table.lock();
+        let status = |(name, entry): (&String, &Entry)| KeyStatus {
+            name: name.clone(),
+            key_bytes: entry.key.len(),
+            uses: entry.uses,
+            uid: entry.uid,
+            created_ns: entry.created.0,
+            check_value: check_value(&entry.key),
+        };
+        table.iter().map(status).collect()
+    }
+
+    /// Allocates a session with named keys, one for each stage of its route. It may do what each of them may.
+    ///
+    /// # Errors
+    /// [`Error::UnknownKey`], and as [`Runtime::session`].
+    pub fn session_with_named_keys(&self, spec: SessionSpec, names: &[&str]) -> Result<Session, Error> {
+        let (keys, uses) = self.named_keys(names)?;
+        let uses = spec.uses.and(uses);
+        self.session_with_keys(spec.uses(uses), keys)
+    }
+
+    /// The keys with these names, and what all of them allow.
+    ///
+    /// # Errors
+    /// [`Error::UnknownKey`].
+    pub fn named_keys(&self, names: &[&str]) -> Result<(Vec<Key>, Uses), Error> {
+        let table = self.shared.keys.table.lock();
+        let mut uses = Uses::ALL;
+        let mut keys = Vec::with_capacity(names.len());
+        for name in names {
+            let entry = table.get(*name).ok_or_else(|| Error::UnknownKey { name: (*name).to_owned() })?;
+            uses = uses.and(entry.uses);
+            keys.push(entry.key.clone());
+        }
+        Ok((keys, uses))
+    }
+
+    fn key_event(&self, name: &str, from: &str, to: &str, uid: u32) {
+        self.shared.events.push(Draft {
+            kind: EventKind::Session,
+            severity: Severity::Info,
+            object: "key",
+            name: name.to_owned(),
+            from: from.to_owned(),
+            to: to.to_owned(),
+            reason: String::new(),
+            uid,
+        });
+    }
+}

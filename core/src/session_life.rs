@@ -1,0 +1,337 @@
+//! The life of a session: allocation, re-key, another tie, its end.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+
+use crate::binding::Binding;
+use crate::context::{Context, Part};
+use crate::device::registry::Mail;
+use crate::error::Error;
+use crate::event::{Draft, EventKind, Severity};
+use crate::key::Key;
+use crate::order::Order;
+use crate::route;
+use crate::runtime::{Runtime, check_name};
+use crate::session::{Bind, Session, SessionSpec, SessionState, Target};
+use crate::shared::Shared;
+use crate::stats::counter::Counter;
+use crate::stats::{DeviceSupport, SessionStatus, StageSupport, TenantStatus};
+use crate::sync::Lock;
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+impl Runtime {
+    /// Allocates a session.
+    ///
+    /// # Errors
+    /// A wrong key length, an algorithm that must be allowed by name, [`Error::NoDevice`] or [`Error::Limit`].
+    pub fn session(&self, spec: SessionSpec, key: Key) -> Result<Session, Error> {
+        self.session_with_keys(spec, [key])
+    }
+
+    /// Allocates a session with a route: a key for each stage, in the order of the route.
+    ///
+    /// # Errors
+    /// As [`Runtime::session`], and [`Error::BadRoute`], [`Error::KeyCount`], [`Error::NoDeviceForStage`].
+    pub fn session_with_keys(&self, spec: SessionSpec, keys: impl Into<Vec<Key>>) -> Result<Session, Error> {
+        let shared = &self.shared;
+        if shared.is_stopping() {
+            return Err(Error::ShuttingDown);
+        }
+        let parts = shared.parts_of(&spec, keys.into())?;
+        for (stage, part) in parts.iter().enumerate() {
+            let algorithm = part.spec.algorithm;
+            let may_come = part.spec.bind.as_ref().is_some_and(|bind| bind.only);
+            if may_come || shared.serves(algorithm) {
+                continue;
+            }
+            return Err(match spec.route.is_empty() {
+                true => Error::NoDevice { algorithm },
+                false => Error::NoDeviceForStage { stage: stage + 1, algorithm },
+            });
+        }
+        Ok(Session { shared: Arc::clone(shared), state: shared.open_session(spec, parts)? })
+    }
+
+    /// All sessions, by number.
+    pub fn sessions(&self) -> Vec<SessionStatus> {
+        self.shared.sessions.all().iter().map(|state| self.shared.session_status(state)).collect()
+    }
+
+    /// What each device lacks of what a session like this needs, stage by stage.
+    pub fn explain_session(&self, spec: &SessionSpec) -> Vec<StageSupport> {
+        let devices = self.shared.devices.load();
+        route::specs(spec)
+            .iter()
+            .enumerate()
+            .map(|(index, part)| {
+                let algorithm = part.algorithm;
+                let support = devices.iter().map(|device| DeviceSupport {
+                    name: device.name.clone(),
+                    obstacle: match device.state() {
+                        _ if !device.knows(algorithm) => Some(format!("has no {algorithm}")),
+                        state if !state.is_usable() => Some(format!("is {state}")),
+                        _ if !self.shared.may_serve(part, device.numbers) => {
+                            Some("is not what the session is tied to".to_owned())
+                        }
+                        _ => None,
+                    },
+                });
+                StageSupport { stage: index + 1, algorithm, devices: support.collect() }
+            })
+            .collect()
+    }
+
+    /// The tenants, in the order they came.
+    pub fn tenants(&self) -> Vec<TenantStatus> {
+        self.shared.tenants.all()
+    }
+
+    /// Sets a tenant's weight (1 to [`TENANT_WEIGHT_MAX`](crate::tenant::TENANT_WEIGHT_MAX)) or its limit of operations on their way (0 for none); it need not have a session yet.
+    ///
+    /// # Errors
+    /// [`Error::BadParameter`], [`Error::BadTenant`], [`Error::Limit`].
+    pub fn set_tenant(
+        &self,
+        name: &str,
+        weight: Option<u32>,
+        limit_ops: Option<u64>,
+        uid: u32,
+    ) -> Result<(), Error> {
+        check_tenant(name)?;
+        self.shared.tenants.set(name, weight, limit_ops)?;
+        let value = |name: &str, value: Option<String>| value.map(|value| format!("{name}={value}"));
+        let changes = [
+            value("weight", weight.map(|weight| weight.to_string())),
+            value("limit", limit_ops.map(|limit| limit.to_string())),
+        ];
+        let changes: Vec<String> = changes.into_iter().flatten().collect();
+        self.shared.events.push(Draft {
+            kind: EventKind::Session,
+            severity: Severity::Info,
+            object: "tenant",
+            name: name.to_owned(),
+            from: String::new(),
+            to: changes.join(" "),
+            reason: String::new(),
+            uid,
+        });
+        Ok(())
+    }
+}
+
+/// A tenant's name: like others, or `uid:N`.
+fn check_tenant(name: &str) -> Result<(), Error> {
+    let bare = name.strip_prefix("uid:").unwrap_or(name);
+    check_name(bare).map_err(|_| Error::BadTenant { name: name.chars().take(64).collect() })
+}
+
+impl Shared {
+    fn parts_of(&self, spec: &SessionSpec, keys: Vec<Key>) -> Result<Box<[Part]>, Error> {
+        if !spec.route.is_empty() {
+            route::check(&spec.route)?;
+        }
+        if !spec.tenant.is_empty() {
+            check_tenant(&spec.tenant)?;
+        }
+        let specs = route::specs(spec);
+        if specs.len() != keys.len() {
+            return Err(Error::KeyCount { want: specs.len(), got: keys.len() });
+        }
+        let part = |(stage, (part, key)): (usize, (Arc<SessionSpec>, Key))| {
+            part.check(&key)?;
+            let of_stage = spec.route.get(stage).and_then(|stage| stage.bind.as_ref());
+            let binding = of_stage.map(|bind| self.binding(bind)).transpose()?;
+            Ok(Part { spec: part, key, binding })
+        };
+        specs.into_iter().zip(keys).enumerate().map(part).collect()
+    }
+
+    fn open_session(&self, spec: SessionSpec, parts: Box<[Part]>) -> Result<Arc<SessionState>, Error> {
+        let binding = spec.bind.as_ref().map_or(Ok(Binding::NONE), |bind| self.binding(bind))?;
+        let tenant = self.tenants.join(&spec.tenant_name())?;
+        let created = self.now();
+        // A session without a route shares its specification with its only stage.
+        let spec = match spec.route.is_empty() {
+            true => Arc::clone(&parts[0].spec),
+            false => Arc::new(spec),
+        };
+        let opened = self.sessions.insert(|id| {
+            let state = Arc::new(SessionState {
+                id,
+                order: spec.ordered.then(|| Arc::new(Order::default())),
+                spec,
+                tenant: Arc::clone(&tenant),
+                created,
+                handles: AtomicUsize::new(1),
+                live: AtomicU64::new(2),
+                closed: AtomicBool::new(false),
+                binding: AtomicU32::new(binding.0),
+                current: ArcSwapOption::empty(),
+                old: Lock::new(Vec::new()),
+                rekeys: AtomicU64::new(0),
+                submitted: Counter::default(),
+                completed: Counter::default(),
+                failed: Counter::default(),
+                bytes: Counter::default(),
+            });
+            state.current.store(Some(Arc::new(Context::new(Arc::clone(&state), 0, parts))));
+            state
+        });
+        let state = opened.inspect_err(|_| {
+            tenant.sessions.fetch_sub(1, Ordering::Relaxed);
+        })?;
+        self.session_event(&state, "", "opened", "", state.spec.uid);
+        Ok(state)
+    }
+
+    /// The word for a tie.
+    pub(crate) fn binding(&self, bind: &Bind) -> Result<Binding, Error> {
+        let (name, is_kind) = match &bind.target {
+            Target::Device(name) => (name, false),
+            Target::Kind(kind) => (kind, true),
+        };
+        check_name(name)?;
+        let number = self.names.number(name);
+        let number = number.ok_or(Error::Limit { what: "device names", limit: 65_535 })?;
+        Ok(Binding::new(number, is_kind, bind.only))
+    }
+
+    fn may_serve(&self, spec: &SessionSpec, numbers: (u16, u16)) -> bool {
+        let binding = spec.bind.as_ref().and_then(|bind| self.binding(bind).ok()).unwrap_or(Binding::NONE);
+        !binding.is_only() || binding.matches(numbers.0, numbers.1)
+    }
+
+    /// A tie in words.
+    fn bind_of(&self, binding: Binding) -> Option<Bind> {
+        let (number, is_kind) = binding.target()?;
+        let name = self.names.name(number)?;
+        let target = if is_kind { Target::Kind(name) } else { Target::Device(name) };
+        Some(Bind { target, only: binding.is_only() })
+    }
+
+    pub(crate) fn session_status(&self, state: &SessionState) -> SessionStatus {
+        let mut status = state.status();
+        status.bind = self.bind_of(state.binding());
+        status.device = status.bind.as_ref().and_then(|bind| match &bind.target {
+            Target::Device(name) => Some(name.clone()),
+            Target::Kind(_) => None,
+        });
+        status
+    }
+
+    pub(crate) fn bind_session(
+        &self,
+        state: &SessionState,
+        bind: Option<Bind>,
+        uid: u32,
+    ) -> Result<(), Error> {
+        let binding = bind.as_ref().map_or(Ok(Binding::NONE), |bind| self.binding(bind))?;
+        let words = |binding| match self.bind_of(binding) {
+            None => "any".to_owned(),
+            Some(Bind { target: Target::Device(name) | Target::Kind(name), only: true }) => name,
+            Some(Bind { target: Target::Device(name) | Target::Kind(name), only: false }) => {
+                format!("{name},prefer")
+            }
+        };
+        let from = Binding(state.binding.swap(binding.0, Ordering::Relaxed));
+        self.session_event(state, &words(from), &words(binding), "bound", uid);
+        Ok(())
+    }
+
+    pub(crate) fn rekey_session(
+        &self,
+        state: &Arc<SessionState>,
+        keys: Vec<Key>,
+        uid: u32,
+    ) -> Result<(), Error> {
+        let parts = self.parts_of(&state.spec, keys)?;
+        let replaced = {
+            // One re-key at a time; it also keeps a context findable while it changes from current to old.
+            let mut old = state.old.lock();
+            let generation = state.rekeys.fetch_add(1, Ordering::Relaxed) + 1;
+            let Some(current) = state.current.load_full() else {
+                return Err(Error::UnknownSession { id: state.id });
+            };
+            old.push(Arc::clone(&current));
+            state.live.fetch_add(1, Ordering::AcqRel);
+            let next = Context::new(Arc::clone(state), generation, parts);
+            state.current.store(Some(Arc::new(next)));
+            current
+        };
+        self.release_context(&replaced, 1);
+        self.session_event(state, "", "re-keyed", "", uid);
+        Ok(())
+    }
+
+    /// The last handle is gone: nothing more is submitted, what is on its way ends.
+    pub(crate) fn close_session(&self, state: &SessionState) {
+        state.closed.store(true, Ordering::Release);
+        let last = {
+            let mut old = state.old.lock();
+            let last = state.current.load_full();
+            old.extend(last.clone());
+            state.current.store(None);
+            last
+        };
+        if let Some(last) = last {
+            self.release_context(&last, 1);
+        }
+        self.release_session(state);
+    }
+
+    /// Counts operations (or the session's own hold) out of a context; with the last, devices forget it and its keys.
+    #[inline]
+    pub(crate) fn release_context(&self, context: &Context, count: u64) {
+        if context.release(count) {
+            self.end_context(context);
+        }
+    }
+
+    fn end_context(&self, context: &Context) {
+        let session = &context.session;
+        let ended = {
+            let mut old = session.old.lock();
+            let place = old.iter().position(|other| other.number == context.number);
+            place.map(|place| old.swap_remove(place))
+        };
+        for device in self.devices.load().iter() {
+            for stage in 0..context.parts.len() {
+                device.post(Mail::Close(crate::context::at_stage(context.number, stage)));
+            }
+        }
+        drop(ended);
+        self.release_session(session);
+    }
+
+    fn release_session(&self, session: &SessionState) {
+        if session.live.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.sessions.remove(session.id);
+            session.tenant.sessions.fetch_sub(1, Ordering::Relaxed);
+            self.session_event(session, "opened", "closed", "", session.spec.uid);
+        }
+    }
+
+    fn session_event(&self, session: &SessionState, from: &str, to: &str, reason: &str, uid: u32) {
+        let algorithms = match session.spec.route.as_slice() {
+            [] => session.spec.algorithm.name().to_owned(),
+            route => route.iter().map(|stage| stage.algorithm.name()).collect::<Vec<_>>().join(","),
+        };
+        let reason = if reason.is_empty() { algorithms } else { format!("{reason}, {algorithms}") };
+        self.events.push(Draft {
+            kind: EventKind::Session,
+            severity: Severity::Info,
+            object: "session",
+            name: format!("{:#x}", session.id),
+            from: from.to_owned(),
+            to: to.to_owned(),
+            reason,
+            uid,
+        });
+    }
+
+    /// The context with this number.
+    pub(crate) fn context(&self, number: u64) -> Option<Arc<Context>> {
+        self.sessions.find(crate::context::session_of(number))?.context(number)
+    }
+}
