@@ -223,6 +223,7 @@ impl Shape {
         self.0 & Self::ORDERED != 0
     }
 
+    /// With the flags that are true; those that are set stay.
     #[inline]
     pub(crate) fn flagged(self, is_bound: bool, is_chunk: bool, is_ordered: bool) -> Self {
         let flag = |is_set: bool, bit: u64| if is_set { bit } else { 0 };
@@ -272,7 +273,9 @@ mod tests {
         );
         assert!(!shape.is_dispatched() && shape.dispatched().is_dispatched() && shape.started().is_started());
         assert!(shape.runs_with(shape.started()));
-        assert!(!shape.is_chunk() && shape.chunk().is_chunk() && !shape.chunk().runs_with(shape));
+        let chunk = shape.flagged(false, true, false);
+        assert!(!shape.is_chunk() && chunk.is_chunk() && !chunk.runs_with(shape));
+        assert!(shape.flagged(true, false, false).is_bound() && shape.flagged(false, false, true).is_ordered());
     }
 
     #[test]
