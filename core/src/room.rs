@@ -77,9 +77,9 @@ impl Shared {
         let limit = self.slab.limit();
         let low = match self.config.main_queue_low_ops {
             0 => limit - limit / 8,
-            low => low.min(limit),
+            low => low,
         };
-        self.slab.in_use() < low.max(1)
+        self.slab.in_use() <= low.min(limit - 1)
     }
 
     fn has_room(&self, tenant: Option<&Tenant>) -> bool {
