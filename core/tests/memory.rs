@@ -3,16 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that also tells its figures")]
 
 use std::alloc::System;
-use std::sync::Mutex;
 
+use acrypto_core::simulation::Simulation;
 use acrypto_core::{Algorithm, Config, Key, Request, Runtime, Session, SessionSpec};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
-
-/// One test at a time: the allocator counts for all.
-static ALONE: Mutex<()> = Mutex::new(());
 
 const IDLE: usize = 100_000;
 const OPENED: usize = 1_000_000;
@@ -21,20 +18,16 @@ const IDLE_MAX_BYTES: usize = 1_024;
 /// And with its key schedule on a device: AES-256-GCM keeps its round keys, and powers of its hash key.
 const USED_MAX_BYTES: usize = 2_048;
 
-/// Live bytes, the least of many looks: the runtime's own threads hold something for a moment now and then.
 fn live_bytes() -> usize {
-    let look = |_| {
-        std::thread::yield_now();
-        let stats = ALLOCATOR.stats();
-        stats.bytes_allocated.saturating_sub(stats.bytes_deallocated)
-    };
-    (0..1_000).map(look).min().unwrap_or_default()
+    let stats = ALLOCATOR.stats();
+    stats.bytes_allocated - stats.bytes_deallocated
 }
 
-fn runtime() -> Runtime {
-    let runtime = Runtime::start(Config { workers: 1, ..Config::default() }).unwrap();
-    runtime.add_device_of_kind("soft0", "soft", &[], 0).unwrap();
-    runtime
+/// In simulated time there is no thread but this one, so that what is counted is the sessions' and nothing else's.
+fn simulation() -> Simulation {
+    let simulation = Simulation::new(Config::default());
+    simulation.runtime().add_device_of_kind("soft0", "soft", &[], 0).unwrap();
+    simulation
 }
 
 fn open(runtime: &Runtime) -> Session {
@@ -46,13 +39,19 @@ fn use_once(session: &Session) {
     assert_eq!(completion.result, Ok(()));
 }
 
+/// One test, because the allocator counts for all.
 #[test]
-fn an_idle_session_costs_less_than_a_kibibyte() {
-    let _alone = ALONE.lock();
-    let runtime = runtime();
+fn sessions_are_small_and_leave_nothing_behind() {
+    a_hundred_thousand_idle();
+    a_million_opened_and_freed();
+}
+
+fn a_hundred_thousand_idle() {
+    let simulation = simulation();
+    let runtime = simulation.runtime();
     let mut sessions = Vec::with_capacity(IDLE);
     let before = live_bytes();
-    sessions.extend((0..IDLE).map(|_| open(&runtime)));
+    sessions.extend((0..IDLE).map(|_| open(runtime)));
     let idle = (live_bytes() - before) / IDLE;
     sessions.iter().for_each(use_once);
     let used = (live_bytes() - before) / IDLE;
@@ -62,11 +61,10 @@ fn an_idle_session_costs_less_than_a_kibibyte() {
     assert!(used <= USED_MAX_BYTES, "{used} bytes");
 }
 
-#[test]
-fn a_million_sessions_opened_and_freed_leave_nothing_behind() {
-    let _alone = ALONE.lock();
-    let runtime = runtime();
-    let cycle = |count: usize| {
+fn a_million_opened_and_freed() {
+    let mut simulation = simulation();
+    let runtime = simulation.runtime().clone();
+    let mut cycle = |count: usize| {
         for number in 0..count {
             let session = open(&runtime);
             // One in a hundred is known to a device too.
@@ -74,6 +72,7 @@ fn a_million_sessions_opened_and_freed_leave_nothing_behind() {
                 use_once(&session);
             }
         }
+        simulation.advance(1_000_000_000);
     };
     // Tables take their size.
     cycle(10_000);

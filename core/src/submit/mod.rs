@@ -275,7 +275,9 @@ mod tests {
         assert!(shape.runs_with(shape.started()));
         let chunk = shape.flagged(false, true, false);
         assert!(!shape.is_chunk() && chunk.is_chunk() && !chunk.runs_with(shape));
-        assert!(shape.flagged(true, false, false).is_bound() && shape.flagged(false, false, true).is_ordered());
+        assert!(
+            shape.flagged(true, false, false).is_bound() && shape.flagged(false, false, true).is_ordered()
+        );
     }
 
     #[test]
