@@ -1,6 +1,6 @@
 //! Limits and time-outs of a runtime. Every one has a default, and every one is shown by the commands.
 
-/// Configuration; start from `Config::default()`.
+/// Configuration; start from `Config::default()`. Every field has a row in `setting.rs`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Worker threads; 0 for as many as there are cores.

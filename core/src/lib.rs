@@ -35,6 +35,8 @@ pub mod op;
 pub mod route;
 pub mod runtime;
 pub mod session;
+pub mod setting;
+pub mod setup;
 pub mod simulation;
 pub mod stats;
 pub mod stream;
@@ -69,6 +71,8 @@ pub use room::Ready;
 pub use route::Stage;
 pub use runtime::Runtime;
 pub use session::{Bind, Padding, Session, SessionSpec, Target};
+pub use setting::{SETTINGS, Setting};
+pub use setup::{DeviceSetup, Part, Setup, SetupError, TenantSetup};
 pub use stats::{
     BalancerStatus, DeviceCounters, DeviceQueue, DeviceStatus, DeviceSupport, Histogram, KeyStatus, OpStatus,
     QueueStatus, RuntimeStats, SessionStatus, StageSupport, TenantStatus,

@@ -121,7 +121,7 @@ impl Runtime {
 }
 
 /// A tenant's name: like others, or `uid:N`.
-fn check_tenant(name: &str) -> Result<(), Error> {
+pub(crate) fn check_tenant(name: &str) -> Result<(), Error> {
     let bare = name.strip_prefix("uid:").unwrap_or(name);
     check_name(bare).map_err(|_| Error::BadTenant { name: name.chars().take(64).collect() })
 }

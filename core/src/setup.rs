@@ -1,0 +1,330 @@
+//! What can be set of a runtime, as plain data: to save it, and to make another one like it. It holds no secret: keys
+//! and sessions are not part of it.
+
+use std::fmt;
+
+use crate::balancer::{Balancer as _, Simple};
+use crate::config::Config;
+use crate::device::{DeviceState, kind};
+use crate::error::Error;
+use crate::runtime::{Runtime, check_name};
+use crate::session_life::check_tenant;
+use crate::setting::SETTINGS;
+use crate::tenant::TENANT_WEIGHT_MAX;
+
+/// A runtime's configuration, devices, balancer and tenants.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setup {
+    /// Limits and time-outs. They are fixed when the runtime starts.
+    pub config: Config,
+    /// Its devices, in the order they are added.
+    pub devices: Vec<DeviceSetup>,
+    /// The balancer in force.
+    pub balancer: String,
+    /// Tenants with a weight or a limit of their own.
+    pub tenants: Vec<TenantSetup>,
+}
+
+/// A device of a built-in kind.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeviceSetup {
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    pub kind: String,
+    /// Parameters of its kind.
+    pub parameters: Vec<(String, String)>,
+}
+
+/// A tenant's share.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TenantSetup {
+    /// Its name.
+    pub name: String,
+    /// Weight of its share.
+    pub weight: u32,
+    /// Most operations on their way; 0 for no limit of its own.
+    pub limit_ops: u64,
+}
+
+/// A part of a [`Setup`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The runtime as a whole.
+    Runtime,
+    /// The field of [`Config`] with this name.
+    Setting(&'static str),
+    /// The device with this name.
+    Device(String),
+    /// The balancer with this name.
+    Balancer(String),
+    /// The tenant with this name.
+    Tenant(String),
+}
+
+/// A part of a [`Setup`] that cannot be as it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{error}")]
+pub struct SetupError {
+    /// The part.
+    pub part: Part,
+    /// Why not.
+    pub error: Error,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Runtime => f.write_str("runtime"),
+            Self::Setting(name) => write!(f, "setting '{name}'"),
+            Self::Device(name) => write!(f, "device '{name}'"),
+            Self::Balancer(name) => write!(f, "balancer '{name}'"),
+            Self::Tenant(name) => write!(f, "tenant '{name}'"),
+        }
+    }
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            config: Config::default(),
+            devices: Vec::new(),
+            balancer: Simple.name().to_owned(),
+            tenants: Vec::new(),
+        }
+    }
+}
+
+impl Setup {
+    /// Whether a runtime can be like this, as far as can be told without making one.
+    ///
+    /// # Errors
+    /// The first part that cannot be as it is.
+    pub fn check(&self) -> Result<(), SetupError> {
+        for setting in SETTINGS {
+            setting.check(setting.value(&self.config)).map_err(at(|| Part::Setting(setting.name)))?;
+        }
+        for (number, device) in self.devices.iter().enumerate() {
+            let earlier = &self.devices[..number];
+            device
+                .check(earlier, self.config.devices_max)
+                .map_err(at(|| Part::Device(device.name.clone())))?;
+        }
+        for tenant in &self.tenants {
+            tenant.check().map_err(at(|| Part::Tenant(tenant.name.clone())))?;
+        }
+        self.check_balancer()
+    }
+
+    /// A runtime without devices tells what it would say to the balancer.
+    fn check_balancer(&self) -> Result<(), SetupError> {
+        let small = Config { main_queue_max_ops: 1, events_max: 8, workers: 1, ..Config::default() };
+        Runtime::unthreaded(small).apply_balancer(self, 0)
+    }
+
+    /// Starts a runtime like this, its devices and balancer set by `uid`; blocks until known answers have passed.
+    ///
+    /// # Errors
+    /// The first part that cannot be as it is.
+    pub fn start(&self, uid: u32) -> Result<Runtime, SetupError> {
+        self.check()?;
+        let runtime = Runtime::start(self.config.clone()).map_err(at(|| Part::Runtime))?;
+        runtime.apply(self, uid)?;
+        Ok(runtime)
+    }
+}
+
+impl DeviceSetup {
+    fn check(&self, earlier: &[DeviceSetup], devices_max: usize) -> Result<(), Error> {
+        check_name(&self.name)?;
+        kind::build(&self.kind, &self.parameters)?;
+        if earlier.iter().any(|other| other.name == self.name) {
+            return Err(Error::DeviceExists { name: self.name.clone() });
+        }
+        if earlier.len() >= devices_max {
+            return Err(Error::Limit { what: "devices", limit: devices_max });
+        }
+        Ok(())
+    }
+
+    fn is(&self, kind: &str, parameters: &[(String, String)]) -> bool {
+        self.kind == kind && self.parameters == parameters
+    }
+}
+
+impl TenantSetup {
+    fn check(&self) -> Result<(), Error> {
+        check_tenant(&self.name)?;
+        if (1..=TENANT_WEIGHT_MAX).contains(&self.weight) {
+            return Ok(());
+        }
+        Err(Error::BadParameter {
+            name: "weight".to_owned(),
+            value: self.weight.to_string(),
+            expected: format!("from 1 to {TENANT_WEIGHT_MAX}"),
+        })
+    }
+}
+
+fn at(part: impl FnOnce() -> Part) -> impl FnOnce(Error) -> SetupError {
+    |error| SetupError { part: part(), error }
+}
+
+impl Runtime {
+    /// What is set now. A device that is no built-in kind's is left out, since it cannot be made from data; so are faults.
+    pub fn setup(&self) -> Setup {
+        let devices = self
+            .devices()
+            .into_iter()
+            .filter(|device| device.state != DeviceState::Gone && kind::KINDS.contains(&device.kind));
+        let tenants = self.tenants().into_iter().filter(|tenant| tenant.weight != 1 || tenant.limit_ops != 0);
+        Setup {
+            config: self.config().clone(),
+            devices: devices
+                .map(|device| DeviceSetup {
+                    name: device.name,
+                    kind: device.kind.to_owned(),
+                    parameters: device.parameters,
+                })
+                .collect(),
+            balancer: self.balancer().current,
+            tenants: tenants
+                .map(|tenant| TenantSetup {
+                    name: tenant.name,
+                    weight: tenant.weight,
+                    limit_ops: tenant.limit_ops,
+                })
+                .collect(),
+        }
+    }
+
+    /// Makes the runtime like this: adds the devices it lacks, sets tenants and the balancer. What the setup does not
+    /// name stays as it is. Returns the settings that differ and wait for the next start. Blocks until known answers
+    /// have passed.
+    ///
+    /// # Errors
+    /// The first part that cannot be as it is; those before it (tenants, then devices, then the balancer) are done.
+    pub fn apply(&self, setup: &Setup, uid: u32) -> Result<Vec<&'static str>, SetupError> {
+        setup.check()?;
+        for tenant in &setup.tenants {
+            self.set_tenant(&tenant.name, Some(tenant.weight), Some(tenant.limit_ops), uid)
+                .map_err(at(|| Part::Tenant(tenant.name.clone())))?;
+        }
+        for device in &setup.devices {
+            self.apply_device(device, uid).map_err(at(|| Part::Device(device.name.clone())))?;
+        }
+        self.apply_balancer(setup, uid)?;
+        let differs = SETTINGS.iter().filter(|one| one.value(self.config()) != one.value(&setup.config));
+        Ok(differs.map(|setting| setting.name).collect())
+    }
+
+    fn apply_device(&self, setup: &DeviceSetup, uid: u32) -> Result<(), Error> {
+        match self.device(&setup.name) {
+            Ok(present) if setup.is(present.kind, &present.parameters) => Ok(()),
+            Ok(_) => Err(Error::DeviceExists { name: setup.name.clone() }),
+            Err(_) => {
+                self.add_device_of_kind(&setup.name, &setup.kind, &setup.parameters, uid)?;
+                Ok(())
+            }
+        }
+    }
+
+    fn apply_balancer(&self, setup: &Setup, uid: u32) -> Result<(), SetupError> {
+        let balancer = || Part::Balancer(setup.balancer.clone());
+        if self.balancer().current != setup.balancer {
+            self.set_balancer(&setup.balancer, None, uid).map_err(at(balancer))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn device(name: &str, kind: &str, parameters: &[(&str, &str)]) -> DeviceSetup {
+        let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        DeviceSetup { name: name.to_owned(), kind: kind.to_owned(), parameters: parameters.collect() }
+    }
+
+    fn setup() -> Setup {
+        Setup {
+            config: Config {
+                workers: 1,
+                main_queue_max_ops: 99,
+                deadline_ns: 5_000_000,
+                ..Config::default()
+            },
+            devices: vec![
+                device("soft0", "soft", &[]),
+                device("sim0", "sim", &[("lanes", "2"), ("seed", "9")]),
+            ],
+            balancer: "round_robin_lb".to_owned(),
+            tenants: vec![
+                TenantSetup { name: "web".to_owned(), weight: 3, limit_ops: 0 },
+                TenantSetup { name: "uid:1000".to_owned(), weight: 1, limit_ops: 5 },
+            ],
+        }
+    }
+
+    #[track_caller]
+    fn refusal(change: impl FnOnce(&mut Setup)) -> (Part, String) {
+        let mut setup = setup();
+        change(&mut setup);
+        let SetupError { part, error } = setup.check().unwrap_err();
+        (part, error.to_string())
+    }
+
+    #[test]
+    fn a_runtime_is_as_its_setup_said() {
+        let runtime = setup().start(0).unwrap();
+        assert_eq!(runtime.setup(), setup());
+        assert_eq!(runtime.apply(&setup(), 0), Ok(Vec::new()));
+        assert_eq!(runtime.setup(), setup());
+    }
+
+    #[test]
+    fn what_is_set_live_is_in_the_setup() {
+        let runtime = Setup::default().start(0).unwrap();
+        assert_eq!(runtime.setup(), Setup::default());
+        runtime.add_device_of_kind("null0", "null", &[], 0).unwrap();
+        runtime.set_balancer("round_robin_lb", None, 0).unwrap();
+        runtime.set_tenant("web", Some(7), None, 0).unwrap();
+        let expected = Setup {
+            devices: vec![device("null0", "null", &[])],
+            balancer: "round_robin_lb".to_owned(),
+            tenants: vec![TenantSetup { name: "web".to_owned(), weight: 7, limit_ops: 0 }],
+            ..Setup::default()
+        };
+        assert_eq!(runtime.setup(), expected);
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_the_part_at_fault() {
+        let device = |name: &str| Part::Device(name.to_owned());
+        assert_eq!(refusal(|setup| setup.config.attempts_max = 0).0, Part::Setting("attempts_max"));
+        assert_eq!(refusal(|setup| setup.devices[0].kind = "tpu".to_owned()).0, device("soft0"));
+        assert_eq!(refusal(|setup| setup.devices[1].name = "soft0".to_owned()).1, "device 'soft0' exists");
+        assert_eq!(refusal(|setup| setup.config.devices_max = 1).0, device("sim0"));
+        assert_eq!(refusal(|setup| setup.tenants[0].weight = 0).0, Part::Tenant("web".to_owned()));
+        let (part, reason) = refusal(|setup| setup.balancer = "best_lb".to_owned());
+        assert_eq!(
+            (part, reason.as_str()),
+            (Part::Balancer("best_lb".to_owned()), "balancer 'best_lb' not found")
+        );
+    }
+
+    #[test]
+    fn a_running_runtime_takes_what_it_can_and_names_the_settings_that_wait() {
+        let runtime = setup().start(0).unwrap();
+        let mut changed = setup();
+        changed.config.sessions_max = 12;
+        changed.devices.remove(0);
+        changed.devices.push(device("null0", "null", &[]));
+        assert_eq!(runtime.apply(&changed, 0), Ok(vec!["sessions_max"]));
+        let names: Vec<String> = runtime.setup().devices.into_iter().map(|device| device.name).collect();
+        assert_eq!(names, ["soft0", "sim0", "null0"]);
+        changed.devices[0].parameters.clear();
+        assert_eq!(runtime.apply(&changed, 0).unwrap_err().part, Part::Device("sim0".to_owned()));
+    }
+}
