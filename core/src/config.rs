@@ -41,6 +41,20 @@ pub struct Config {
     pub main_queue_low_ops: usize,
     /// Seed of everything the runtime draws by lot.
     pub seed: u64,
+    /// How long a queued device may take for one operation before it is tried elsewhere, in nanoseconds; 100 ns are
+    /// added for each byte. 0: as long as the operation lives.
+    pub attempt_max_ns: u64,
+    /// How long a queued device with work may answer nothing before it is broken, in nanoseconds; 100 ns are added for
+    /// each byte of its longest operation, and a device that is slow by nature gets eight times its usual time. 0: for
+    /// ever.
+    pub silence_ns: u64,
+    /// How long a device is idle before it is asked a known answer, in nanoseconds. 0: it is not asked.
+    pub heartbeat_ns: u64,
+    /// Operations that were taken back from a device and that it has not let go of, at most, before it is broken.
+    pub quarantine_max_ops: usize,
+    /// Pause before a device that broke on evidence is repaired without being asked for, in nanoseconds; it doubles up
+    /// to a minute. 0: never.
+    pub repair_backoff_ns: u64,
 }
 
 impl Default for Config {
@@ -65,6 +79,11 @@ impl Default for Config {
             ivs_per_key_max: 1 << 32,
             main_queue_low_ops: 0,
             seed: 0,
+            attempt_max_ns: 5_000_000_000,
+            silence_ns: 1_000_000_000,
+            heartbeat_ns: 1_000_000_000,
+            quarantine_max_ops: 512,
+            repair_backoff_ns: 1_000_000_000,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -105,6 +106,29 @@ struct Ring {
     wakers: Vec<Waker>,
 }
 
+/// Tasks to be woken. Their code is the caller's own, so it must not run while a lock is held.
+#[derive(Debug, Default)]
+#[must_use]
+pub(crate) struct Wakers(Vec<Waker>);
+
+impl Wakers {
+    /// Wakes all; a panic in one of them is its owner's affair.
+    pub(crate) fn wake(self) {
+        for waker in self.0 {
+            unharmed(|| waker.wake());
+        }
+    }
+
+    pub(crate) fn extend(&mut self, more: Wakers) {
+        self.0.extend(more.0);
+    }
+}
+
+/// Calls code of the caller's, a waker or a callback, which must not take the runtime along when it panics.
+pub(crate) fn unharmed(call: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(call));
+}
+
 /// The ring.
 #[derive(Debug)]
 pub struct EventLog {
@@ -118,23 +142,24 @@ impl EventLog {
         Self { ring: Lock::new(Ring::default()), limit: limit.max(1), clock }
     }
 
+    /// Adds an event and wakes whoever waits for one.
     pub(crate) fn push(&self, draft: Draft) {
+        self.append(draft).wake();
+    }
+
+    /// Adds an event; whoever waits for one is woken by the caller, when no lock is held.
+    pub(crate) fn append(&self, draft: Draft) -> Wakers {
         let Draft { kind, severity, object, name, from, to, reason, uid } = draft;
         let time_ns = self.clock.wall_ns();
-        let wakers = {
-            let mut ring = self.ring.lock();
-            ring.last_seq += 1;
-            let seq = ring.last_seq;
-            if ring.events.len() == self.limit {
-                ring.events.pop_front();
-            }
-            let event = Event { seq, time_ns, kind, severity, object, name, from, to, reason, uid };
-            ring.events.push_back(Arc::new(event));
-            std::mem::take(&mut ring.wakers)
-        };
-        for waker in wakers {
-            waker.wake();
+        let mut ring = self.ring.lock();
+        ring.last_seq += 1;
+        let seq = ring.last_seq;
+        if ring.events.len() == self.limit {
+            ring.events.pop_front();
         }
+        let event = Event { seq, time_ns, kind, severity, object, name, from, to, reason, uid };
+        ring.events.push_back(Arc::new(event));
+        Wakers(std::mem::take(&mut ring.wakers))
     }
 
     /// Number of the newest event, 0 when there was none.

@@ -74,8 +74,8 @@ pub use session::{Bind, Padding, Session, SessionSpec, Target};
 pub use setting::{SETTINGS, Setting};
 pub use setup::{DeviceSetup, Part, Setup, SetupError, TenantSetup};
 pub use stats::{
-    BalancerStatus, DeviceCounters, DeviceQueue, DeviceStatus, DeviceSupport, Histogram, KeyStatus, OpStatus,
-    QueueStatus, RuntimeStats, SessionStatus, StageSupport, TenantStatus,
+    BalancerStatus, DeviceCounters, DeviceQueue, DeviceStatus, DeviceSupport, Histogram, KeyStatus,
+    LeavingStatus, OpStatus, QueueStatus, RuntimeStats, SessionStatus, StageSupport, TenantStatus,
 };
 pub use stream::{Stream, StreamError};
 pub use submit::blocking::block_on;

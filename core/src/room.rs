@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use crate::event::unharmed;
 use crate::session::Session;
 use crate::shared::Shared;
 use crate::sync::Lock;
@@ -59,7 +60,7 @@ impl Room {
             std::mem::take(&mut *wakers)
         };
         for waker in wakers {
-            waker.wake();
+            unharmed(|| waker.wake());
         }
     }
 }

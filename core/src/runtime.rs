@@ -87,10 +87,13 @@ impl Runtime {
                 uid,
             });
         };
-        if let Err(error) = selftest::run(&mut engine, &info, name, &shared.clock) {
-            event("refused", Severity::Error, error.to_string());
-            return Err(error);
-        }
+        let slowest_ns = match selftest::run(&mut engine, &info, name, &shared.clock) {
+            Ok(slowest_ns) => slowest_ns,
+            Err(error) => {
+                event("refused", Severity::Error, error.to_string());
+                return Err(error);
+            }
+        };
         let id = shared
             .next_device
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |id| {
@@ -101,6 +104,7 @@ impl Runtime {
         let numbers = shared.names.number(name).zip(shared.names.number(info.kind));
         let numbers = numbers.ok_or(Error::Limit { what: "device names", limit: 65_535 })?;
         let device = Device::new(id, name, numbers, uid, parameters, engine, &shared.config, shared.now());
+        device.answer_ns.store(slowest_ns, Ordering::Relaxed);
         if let Err(error) = shared.link(Arc::new(device)) {
             event("refused", Severity::Error, error.to_string());
             return Err(error);

@@ -11,7 +11,7 @@ use crate::clock::{Clock, Nanos};
 use crate::config::Config;
 use crate::device::registry::Device;
 use crate::error::{Error, OpError};
-use crate::event::EventLog;
+use crate::event::{EventLog, unharmed};
 use crate::keys::Keys;
 use crate::load::Loads;
 use crate::op::DeviceId;
@@ -203,7 +203,7 @@ impl Shared {
             std::mem::take(&mut gone.wakers)
         };
         for waker in wakers {
-            waker.wake();
+            unharmed(|| waker.wake());
         }
     }
 }

@@ -8,13 +8,16 @@ use crate::algorithm::Algorithm;
 use crate::clock::Nanos;
 use crate::config::Config;
 use crate::context::Context;
-use crate::health::Health;
+use crate::health::beat::Beat;
 use crate::health::selftest::Selftest;
+use crate::health::shadow::Shadow;
+use crate::health::silence::Lent;
+use crate::health::{Health, Purpose};
 use crate::op::DeviceId;
 use crate::queue::ring::Ring;
-use crate::stats::counter::DeviceCells;
+use crate::stats::counter::{Counter, DeviceCells};
 use crate::stats::histogram::HistogramCells;
-use crate::stats::{DeviceCounters, DeviceQueue, DeviceStatus};
+use crate::stats::{DeviceCounters, DeviceQueue, DeviceStatus, LeavingStatus};
 use crate::submit::Shape;
 use crate::sync::Lock;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -51,11 +54,15 @@ pub(crate) enum Mail {
     TakeBack,
     /// Put a fault on, or take it off, and the number it has.
     Fault(Option<FaultSpec>, u64),
-    /// Reset the engine and run the known answers.
+    /// Run the known answers.
     Test {
         /// Who asked.
         uid: u32,
+        /// Whether it is reset first, and gets no work meanwhile.
+        purpose: Purpose,
     },
+    /// Ask a known answer, if there is nothing else to do.
+    Beat,
 }
 
 /// The fault in force. Mail about it is posted while its lock is held, so that row and engine agree in the end.
@@ -90,8 +97,17 @@ pub(crate) struct Exec {
     pub(crate) uses: u64,
     /// `uses` when the run began: sessions used since then stay open.
     pub(crate) run_began: u64,
-    pub(crate) selftest: Option<(Selftest, u32)>,
+    /// Known answers under way, what for, and who asked.
+    pub(crate) selftest: Option<(Selftest, Purpose, u32)>,
+    pub(crate) beat: Beat,
+    pub(crate) wants_beat: bool,
+    /// Known answers ever asked one by one: each has a ticket of its own.
+    pub(crate) probes: u64,
+    pub(crate) lent: Lent,
+    pub(crate) shadow: Option<Box<Shadow>>,
     pub(crate) answers: Vec<Answer>,
+    /// Answers to known answers, set aside.
+    pub(crate) probed: Vec<Answer>,
     /// When the device said that its next answer is due, the last time it was asked.
     pub(crate) due: Option<Nanos>,
     pub(crate) ops: Vec<QueuedOp>,
@@ -123,6 +139,16 @@ pub(crate) struct Device {
     pub(crate) total: HistogramCells,
     /// Smoothed cost of one operation, nanoseconds; tells whether a backlog is worth a wake-up.
     pub(crate) op_cost_ns: AtomicU64,
+    /// Smoothed time a queued device takes for one operation, nanoseconds.
+    pub(crate) answer_ns: AtomicU64,
+    /// When it last did something, nanoseconds.
+    pub(crate) active_ns: AtomicU64,
+    pub(crate) beats_sent: Counter,
+    pub(crate) beats_failed: Counter,
+    /// Share of operations that get a second opinion, as the bits of a float.
+    pub(crate) shadow_rate: AtomicU64,
+    /// Operations that got one.
+    pub(crate) shadowed: Counter,
     /// When a queued device wants to be polled next, nanoseconds.
     pub(crate) due_ns: AtomicU64,
     /// Somebody left an operation here to whoever comes by, while the run token was taken.
@@ -187,6 +213,12 @@ impl Device {
             service: HistogramCells::new(),
             total: HistogramCells::new(),
             op_cost_ns: AtomicU64::new(1_000),
+            answer_ns: AtomicU64::new(0),
+            active_ns: AtomicU64::new(now.0),
+            beats_sent: Counter::default(),
+            beats_failed: Counter::default(),
+            shadow_rate: AtomicU64::new(0),
+            shadowed: Counter::default(),
             due_ns: AtomicU64::new(u64::MAX),
             left_to_others: AtomicBool::new(false),
             attention: AtomicBool::new(false),
@@ -203,7 +235,13 @@ impl Device {
                 uses: 0,
                 run_began: 0,
                 selftest: None,
+                beat: Beat::new(&info),
+                wants_beat: false,
+                probes: 0,
+                lent: Lent::default(),
+                shadow: None,
                 answers: Vec::new(),
+                probed: Vec::new(),
                 due: None,
                 ops: Vec::new(),
             }),
@@ -243,6 +281,11 @@ impl Device {
 
     pub(crate) fn knows(&self, algorithm: Algorithm) -> bool {
         self.kinds[algorithm as usize].0 != 0
+    }
+
+    /// Whether another session can be opened only where one is closed.
+    pub(crate) fn is_full_of_sessions(&self, exec: &Exec) -> bool {
+        exec.sessions.len() >= self.info.sessions_max.max(1)
     }
 
     /// Operations in its queue and on it.
@@ -300,6 +343,7 @@ impl Device {
 
     pub(crate) fn status(&self) -> DeviceStatus {
         let health = self.health.lock();
+        let counters = self.counters();
         DeviceStatus {
             id: self.id,
             name: self.name.clone(),
@@ -309,7 +353,7 @@ impl Device {
             state_since_ns: health.since.0,
             capabilities: self.info.capabilities.clone(),
             queue_max_ops: self.queue_max_ops,
-            counters: self.counters(),
+            counters,
             errors_ops: self.cells.errors.read(),
             bytes: self.cells.bytes.read(),
             queue_wait: self.queue_wait.read(),
@@ -317,6 +361,15 @@ impl Device {
             total: self.total.read(),
             fault: self.fault.lock().spec.clone(),
             probation_percent: self.probation_percent.load(Ordering::Relaxed),
+            heartbeats_sent: self.beats_sent.read(),
+            heartbeats_failed: self.beats_failed.read(),
+            shadow_rate: f64::from_bits(self.shadow_rate.load(Ordering::Relaxed)),
+            shadowed_ops: self.shadowed.read(),
+            leaving: health.leaving.map(|leaving| LeavingStatus {
+                is_removal: leaving.is_removal,
+                deadline_ns: leaving.deadline.0,
+                remaining_ops: counters.queued_ops + counters.in_flight_ops,
+            }),
             uid: self.uid,
             parameters: self.parameters.clone(),
         }

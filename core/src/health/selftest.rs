@@ -1,17 +1,13 @@
-//! Known answers on a device: at registration, and after each repair, before it gets work.
+//! Known answers on a device: at registration, and after each repair, before it gets work; and on demand.
 
+use super::{Asked, Probe, span};
 use crate::algorithm::Algorithm;
 use crate::clock::{Clock, Nanos};
 use crate::device::known_answers::{self, KnownAnswer};
-use crate::device::mount::Mount;
-use crate::device::{Answer, DeviceInfo, DirectOp, QueuedOp, Ticket};
+use crate::device::mount::{Mount, guarded};
+use crate::device::{Answer, DeviceInfo};
 use crate::error::Error;
-use crate::key::Key;
-use crate::op::{Iv, Output};
-use crate::session::SessionSpec;
 use crate::worker::queued::POLL_NS;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a device may take for one answer, in nanoseconds.
@@ -22,148 +18,119 @@ const ANSWER_MAX_NS: u64 = 5_000_000_000;
 pub(crate) struct Selftest {
     answers: Vec<&'static KnownAnswer>,
     next: usize,
-    asked: Option<Asked>,
-    due: Nanos,
-    answered: Vec<Answer>,
+    asked: Option<Probe>,
+    began: Nanos,
+    /// Longest time one answer took, in nanoseconds.
+    slowest_ns: u64,
 }
 
-#[derive(Debug)]
-struct Asked {
-    ticket: Ticket,
-    handle: crate::device::Handle,
-    until: Nanos,
-    source: Arc<Vec<u8>>,
+/// The known answers for what a device can do.
+pub(crate) fn answers_for(info: &DeviceInfo) -> Vec<&'static KnownAnswer> {
+    let algorithms = Algorithm::ALL
+        .iter()
+        .filter(|algorithm| info.capabilities.iter().any(|capability| capability.algorithm == **algorithm));
+    algorithms
+        .flat_map(|algorithm| known_answers::for_algorithm(*algorithm))
+        .filter(|answer| {
+            info.capabilities
+                .iter()
+                .any(|capability| (capability.algorithm, capability.kind) == (answer.algorithm, answer.kind))
+        })
+        .collect()
 }
 
 impl Selftest {
     pub(crate) fn new(info: &DeviceInfo, now: Nanos) -> Self {
-        let algorithms = Algorithm::ALL.iter().filter(|algorithm| {
-            info.capabilities.iter().any(|capability| capability.algorithm == **algorithm)
-        });
-        let answers = algorithms
-            .flat_map(|algorithm| known_answers::for_algorithm(*algorithm))
-            .filter(|answer| {
-                info.capabilities.iter().any(|capability| {
-                    (capability.algorithm, capability.kind) == (answer.algorithm, answer.kind)
-                })
-            })
-            .collect();
-        Self { answers, next: 0, asked: None, due: now, answered: Vec::new() }
+        Self { answers: answers_for(info), next: 0, asked: None, began: now, slowest_ns: 0 }
     }
 
-    /// When to poll again.
-    pub(crate) fn due(&self) -> Nanos {
-        self.due
+    /// Longest time one answer took, in nanoseconds.
+    pub(crate) fn slowest_ns(&self) -> u64 {
+        self.slowest_ns
     }
 
-    /// Goes on; the verdict once all have been asked or one is wrong.
-    pub(crate) fn poll(&mut self, engine: &mut Mount, now: Nanos) -> Option<Result<(), String>> {
-        catch_unwind(AssertUnwindSafe(|| self.step(engine, now)))
-            .unwrap_or_else(|_| Some(Err("panicked".to_owned())))
+    /// When the answer it waits for is given up.
+    pub(crate) fn until(&self) -> Option<Nanos> {
+        self.asked.as_ref().map(|asked| asked.until)
     }
 
-    fn step(&mut self, engine: &mut Mount, now: Nanos) -> Option<Result<(), String>> {
+    /// Goes on, with what the device has answered since; the verdict once all have been asked or one is wrong.
+    /// `number` gives each question its own ticket.
+    pub(crate) fn step(
+        &mut self,
+        engine: &mut Mount,
+        answers: &mut Vec<Answer>,
+        number: &mut u64,
+        now: Nanos,
+    ) -> Option<Result<String, String>> {
         if self.answers.is_empty() {
             return Some(Err("no known answers for what it can do".to_owned()));
         }
-        while let Some(answer) = self.answers.get(self.next).copied() {
-            match self.ask(answer, engine, now) {
-                None => return None,
-                Some(Ok(())) => self.next += 1,
-                Some(Err(reason)) => return Some(Err(reason)),
+        loop {
+            let verdict = if let Some(asked) = &self.asked {
+                let verdict = asked.look(answers, now)?;
+                self.slowest_ns = self.slowest_ns.max(now.since(asked.asked));
+                if let Some(asked) = self.asked.take() {
+                    asked.close(engine);
+                }
+                self.next += 1;
+                verdict
+            } else {
+                let Some(answer) = self.answers.get(self.next).copied() else {
+                    let time = span(now.since(self.began));
+                    return Some(Ok(format!("{} known answers in {time}", self.answers.len())));
+                };
+                *number += 1;
+                match Probe::ask(answer, *number, engine, now, ANSWER_MAX_NS) {
+                    Asked::Waits(probe) => {
+                        self.asked = Some(probe);
+                        continue;
+                    }
+                    Asked::Done(verdict) => {
+                        self.next += 1;
+                        verdict
+                    }
+                }
+            };
+            if let Err(reason) = verdict {
+                return Some(Err(reason));
             }
         }
-        Some(Ok(()))
     }
 
-    fn ask(&mut self, answer: &KnownAnswer, engine: &mut Mount, now: Nanos) -> Option<Result<(), String>> {
-        let spec = SessionSpec::new(answer.algorithm).allow_ecb(true).allow_sha1(true);
-        let key = Key::new(answer.key.to_vec());
-        let iv = Iv::new(answer.iv).unwrap_or_default();
-        match engine {
-            Mount::Direct(device) => {
-                let handle = match device.open(&spec, &key) {
-                    Ok(handle) => handle,
-                    Err(error) => return Some(Err(error.to_string())),
-                };
-                let (mut data, mut output) = (answer.input.to_vec(), Output::NONE);
-                let mut ops = [DirectOp {
-                    handle,
-                    algorithm: answer.algorithm,
-                    kind: answer.kind,
-                    iv: &iv,
-                    aad: answer.aad,
-                    data: &mut data,
-                    output: &mut output,
-                    chain: None,
-                    result: None,
-                }];
-                device.execute(&mut ops);
-                let result = ops[0].result;
-                device.close(handle);
-                let Some(result) = result else { return Some(Err("no answer".to_owned())) };
-                Some(answer.check(result, &data, output.as_slice()))
-            }
-            queued => {
-                let device = queued.queued()?;
-                if self.asked.is_none() {
-                    let handle = match device.open(&spec, &key) {
-                        Ok(handle) => handle,
-                        Err(error) => return Some(Err(error.to_string())),
-                    };
-                    let source = Arc::new(answer.input.to_vec());
-                    // Tickets of operations are never this small: their stamps begin at 1.
-                    let ticket = Ticket(self.next as u64 + 1);
-                    let mut ops = vec![QueuedOp {
-                        ticket,
-                        handle,
-                        algorithm: answer.algorithm,
-                        kind: answer.kind,
-                        iv,
-                        aad: answer.aad.into(),
-                        source: Arc::clone(&source),
-                        chain: None,
-                    }];
-                    device.submit(now, &mut ops);
-                    self.asked = Some(Asked { ticket, handle, until: now.plus(ANSWER_MAX_NS), source });
-                }
-                let due = device.poll(now, &mut self.answered);
-                self.due = due.unwrap_or(now.plus(POLL_NS)).min(now.plus(POLL_NS));
-                let asked = self.asked.as_ref()?;
-                let found = self.answered.iter().position(|this| this.ticket == asked.ticket);
-                let Some(position) = found else {
-                    let late = now >= asked.until;
-                    return late.then(|| Err(format!("{} {}: no answer", answer.algorithm, answer.kind)));
-                };
-                let this = self.answered.swap_remove(position);
-                let verdict = match this.result {
-                    Ok(product) => {
-                        let data = product.data.as_deref().unwrap_or(&asked.source);
-                        answer.check(Ok(()), data, product.output.as_slice())
-                    }
-                    Err(error) => answer.check(Err(error), &[], &[]),
-                };
-                device.close(asked.handle);
-                self.asked = None;
-                Some(verdict)
-            }
+    /// Ends it half-way.
+    pub(crate) fn abandon(self, engine: &mut Mount) {
+        if let Some(asked) = self.asked {
+            asked.close(engine);
         }
     }
 }
 
-/// Runs all known answers on a device that is not linked yet, on this thread.
-pub(crate) fn run(engine: &mut Mount, info: &DeviceInfo, name: &str, clock: &Clock) -> Result<(), Error> {
+/// Runs all known answers on a device that is not linked yet, on this thread. Returns the longest time one took, in
+/// nanoseconds.
+pub(crate) fn run(engine: &mut Mount, info: &DeviceInfo, name: &str, clock: &Clock) -> Result<u64, Error> {
     let mut now = clock.now();
     let mut selftest = Selftest::new(info, now);
+    let (mut answers, mut number) = (Vec::new(), 0);
+    let failed = |reason| Error::SelfTest { device: name.to_owned(), reason };
     loop {
-        if let Some(verdict) = selftest.poll(engine, now) {
-            return verdict.map_err(|reason| Error::SelfTest { device: name.to_owned(), reason });
+        if let Some(verdict) = selftest.step(engine, &mut answers, &mut number, now) {
+            return verdict.map(|_| selftest.slowest_ns()).map_err(failed);
         }
+        let polled = guarded(|| engine.queued().and_then(|device| device.poll(now, &mut answers)));
+        let Some(due) = polled else {
+            selftest.abandon(engine);
+            return Err(failed(crate::device::mount::PANICKED.to_owned()));
+        };
+        if !answers.is_empty() {
+            continue;
+        }
+        let due = due.unwrap_or(now.plus(POLL_NS)).min(now.plus(POLL_NS));
         match clock {
             // Nobody else moves this clock while the caller is here: the device sees a time of its own.
-            Clock::Simulated(_) => now = selftest.due().max(now.plus(1)),
+            Clock::Simulated(_) => now = due.max(now.plus(1)),
             Clock::Monotonic(_) => {
-                std::thread::park_timeout(Duration::from_nanos(selftest.due().since(clock.now()).max(1_000)));
+                std::thread::park_timeout(Duration::from_nanos(due.since(clock.now()).max(1_000)));
                 now = clock.now();
             }
         }
@@ -175,6 +142,9 @@ mod tests {
     use super::*;
     use crate::device::{Capability, DirectDevice, Handle, Run, Score};
     use crate::device::{null::Null, soft::Soft};
+    use crate::key::Key;
+    use crate::session::SessionSpec;
+    use std::sync::Arc;
 
     /// Flips one bit of what `Soft` makes.
     struct Flipped(Soft);
@@ -202,7 +172,7 @@ mod tests {
 
     fn verdict(device: impl DirectDevice + 'static) -> Result<(), Error> {
         let info = device.info();
-        run(&mut Mount::Direct(Arc::new(device)), &info, "dut", &Clock::simulated())
+        run(&mut Mount::Direct(Arc::new(device)), &info, "dut", &Clock::simulated()).map(|_| ())
     }
 
     #[test]

@@ -120,7 +120,7 @@ pub(crate) struct DeviceCells {
     /// Operations of ordered sessions that ended here, to be handed back when their turn comes.
     pub(crate) ended_in_order: OwnedCounter,
     pub(crate) failed_ops: OwnedCounter,
-    pub(crate) errors: OwnedCounter,
+    pub(crate) errors: Counter,
     pub(crate) bytes: OwnedCounter,
     pub(crate) by_kind: [OwnedCounter; 7],
     /// Attempts now inside a queued device.

@@ -8,6 +8,6 @@ mod report;
 
 pub use histogram::Histogram;
 pub use report::{
-    BalancerStatus, DeviceCounters, DeviceQueue, DeviceStatus, DeviceSupport, KeyStatus, OpStatus,
-    QueueStatus, RuntimeStats, SessionStatus, StageSupport, TenantStatus,
+    BalancerStatus, DeviceCounters, DeviceQueue, DeviceStatus, DeviceSupport, KeyStatus, LeavingStatus,
+    OpStatus, QueueStatus, RuntimeStats, SessionStatus, StageSupport, TenantStatus,
 };

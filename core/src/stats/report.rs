@@ -25,6 +25,17 @@ pub struct DeviceCounters {
     pub in_flight_ops: u64,
 }
 
+/// How far a device is on its way out of service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeavingStatus {
+    /// Whether it is removed in the end; else it stays, drained.
+    pub is_removal: bool,
+    /// When what it still holds is taken away, nanoseconds of the runtime's clock.
+    pub deadline_ns: u64,
+    /// Operations in its queue and on it.
+    pub remaining_ops: u64,
+}
+
 /// One device.
 #[derive(Clone, Debug)]
 pub struct DeviceStatus {
@@ -60,6 +71,16 @@ pub struct DeviceStatus {
     pub fault: Option<FaultSpec>,
     /// Share of load it may get, in percent: 100 unless in probation.
     pub probation_percent: u8,
+    /// Known answers asked because it was idle.
+    pub heartbeats_sent: u64,
+    /// Of these, answered wrong or not at all.
+    pub heartbeats_failed: u64,
+    /// Share of its operations that is carried out once more by the software engine and held until both agree.
+    pub shadow_rate: f64,
+    /// Operations compared so.
+    pub shadowed_ops: u64,
+    /// Its way out of service: draining, drained, or being removed.
+    pub leaving: Option<LeavingStatus>,
     /// User that added it.
     pub uid: u32,
     /// Parameters it was added with.

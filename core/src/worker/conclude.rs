@@ -1,12 +1,12 @@
 //! The end of an operation: its result goes to its face, once.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
 use crate::device::RUN_MAX_OPS;
 use crate::error::OpError;
+use crate::event::unharmed;
 use crate::queue::slab::Held;
 use crate::route;
 use crate::shared::Shared;
@@ -90,7 +90,7 @@ impl Shared {
         if id == FUTURE {
             let meta = held.meta();
             match held.finish() {
-                Ok(()) => meta.waker.wake(),
+                Ok(()) => unharmed(|| meta.waker.wake()),
                 Err(held) => self.drop_result(held),
             }
             return;
@@ -119,7 +119,7 @@ impl Shared {
                 held.recycle();
                 self.room_again();
                 // A panic in the caller's function is the caller's; the device and the queue go on.
-                let _ = catch_unwind(AssertUnwindSafe(|| call(completion)));
+                unharmed(|| call(completion));
                 self.faces.release(face, 1);
             }
         }

@@ -29,6 +29,7 @@ impl Control {
         let devices = shared.devices.load();
         for device in devices.iter() {
             shared.age_health(device);
+            shared.mind_idle(device, now);
         }
         self.scan(shared, now);
         shared.forget_gone();
@@ -56,8 +57,15 @@ impl Control {
             }
             let meta = &shared.slab.slot(index).meta;
             if now.0 >= meta.deadline.load(Ordering::Relaxed) {
-                if let Some(held) = shared.slab.claim(index, word, State::Held) {
+                if let Some(mut held) = shared.slab.claim(index, word, State::Held) {
                     shared.count_taken_back(word);
+                    if word.state() == State::Lent
+                        && let Some(device) = shared.device_by_id(word.device())
+                    {
+                        let submitted = Nanos(meta.submitted.load(Ordering::Relaxed));
+                        let bytes = Shape(meta.shape.load(Ordering::Relaxed)).bytes();
+                        shared.note_deadline(&device, submitted, Nanos(held.body().started_ns), bytes);
+                    }
                     let is_started = Shape(meta.shape.load(Ordering::Relaxed)).is_started();
                     let progress = if is_started { Extent::MaybeExecuted } else { Extent::NotStarted };
                     let attempts = u16::from(word.attempt());

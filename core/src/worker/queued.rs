@@ -7,7 +7,9 @@ use arrayvec::ArrayVec;
 use super::run::{After, SessionGroup, Tally, mark_started, record, settle};
 use crate::device::mount::guarded;
 use crate::device::registry::{Device, Exec};
-use crate::device::{Answer, DeviceError, QueuedOp, Ticket};
+use crate::device::{Answer, DeviceError, Product, QueuedOp, Ticket};
+use crate::health::is_probe;
+use crate::health::shadow::{Compared, WRONG};
 use crate::queue::slab::Held;
 use crate::queue::word::State;
 use crate::shared::Shared;
@@ -20,8 +22,13 @@ pub(crate) const POLL_NS: u64 = 1_000_000;
 impl Shared {
     /// Hands a run from the queue over to a queued device.
     pub(crate) fn hand_over(&self, device: &Arc<Device>, exec: &mut Exec) -> bool {
+        if device.ring.is_empty() {
+            return false;
+        }
+        let now = self.now();
         let Some(engine) = exec.engine.queued() else { return false };
         let room = guarded(|| engine.room()).unwrap_or(0);
+        exec.lent.offered(now, room > 0);
         // To open another session may mean to close one, which must have nothing on the device then.
         let is_crowded = exec.sessions.len() + device.run_max_ops > device.info.sessions_max;
         if is_crowded && guarded(|| engine.in_flight()).is_none_or(|in_flight| in_flight > 0) {
@@ -33,7 +40,10 @@ impl Shared {
             return false;
         }
         self.begin_run(device, exec);
-        let now = self.now();
+        if device.counters().in_flight_ops == 0 {
+            exec.lent.begin(now);
+        }
+        device.active_ns.store(now.0, Ordering::Relaxed);
         let first_starts = mark_started(&slots);
         device.cells.started.add(slots.len() as u64);
         device.cells.started_first.add(first_starts);
@@ -64,7 +74,10 @@ impl Shared {
                         chain: body.chain.clone(),
                     };
                     match held.lend() {
-                        Ok(_) => exec.ops.push(op),
+                        Ok(_) => {
+                            self.note_lent(exec, ticket, shape.bytes(), now);
+                            exec.ops.push(op);
+                        }
                         Err(held) => {
                             device.cells.abandoned_running.add(1);
                             drop(op);
@@ -93,7 +106,17 @@ impl Shared {
             None => self.device_panicked(device),
         }
         let worked = !answers.is_empty();
+        let now = self.now();
+        if worked {
+            exec.lent.answered(now);
+            device.active_ns.store(now.0, Ordering::Relaxed);
+        }
+        let rate = self.shadow_rate(device, exec);
         for Answer { ticket, result } in answers.drain(..) {
+            if is_probe(ticket) {
+                exec.probed.push(Answer { ticket, result });
+                continue;
+            }
             let lent = self.slab.current(ticket.0).filter(|(_, word)| word.state() == State::Lent);
             // Late, doubled or cancelled: nobody waits for it, and its memory is the device's own.
             let Some(mut held) = lent.and_then(|(index, word)| self.slab.claim(index, word, State::Held))
@@ -101,6 +124,10 @@ impl Shared {
                 continue;
             };
             device.cells.finished.add(1);
+            if rate > 0.0 && !self.answer_stands_up(device, exec, &mut held, &result, rate) {
+                self.conclude_one(device, exec, held, Err(WRONG));
+                continue;
+            }
             let result = result.map(|product| {
                 let body = held.body();
                 match product.data {
@@ -135,13 +162,47 @@ impl Shared {
         let due = match (exec.answers.is_empty(), due) {
             // Answers that came just now are taken at once.
             (false, _) => 0,
-            (true, Some(due)) => due.0,
+            (true, Some(due)) => due.min(self.evidence_due(device, exec)).0,
             // It has work, or takes none, and does not know until when.
-            (true, None) if in_flight > 0 || !device.ring.is_empty() => now.plus(POLL_NS).0,
+            (true, None) if in_flight > 0 || !device.ring.is_empty() || exec.selftest.is_some() => {
+                now.plus(POLL_NS).0
+            }
             (true, None) => u64::MAX,
         };
         device.due_ns.store(due, Ordering::Relaxed);
         device.cells.in_flight.store(in_flight, Ordering::Relaxed);
+    }
+
+    /// Gives an answer its second opinion, if it is one of the sample. The source is shared, and as it was.
+    fn answer_stands_up(
+        &self,
+        device: &Arc<Device>,
+        exec: &mut Exec,
+        held: &mut Held<'_, Body>,
+        result: &Result<Product, DeviceError>,
+        rate: f64,
+    ) -> bool {
+        let context = held.meta().context.load(Ordering::Relaxed);
+        let shape = Shape(held.meta().shape.load(Ordering::Relaxed));
+        if !exec.shadow.as_mut().is_some_and(|shadow| shadow.draws(rate, shape.algorithm())) {
+            Self::note_unsampled(exec, 1);
+            return true;
+        }
+        let body = held.body();
+        let Some(input) = body.shared.clone() else { return true };
+        let product = result.as_ref().ok();
+        let compared = Compared {
+            shape,
+            iv: &body.iv,
+            aad: &body.aad,
+            input: &input,
+            chain_before: body.chain.as_deref(),
+            data: product.and_then(|product| product.data.as_deref()),
+            output: product.map_or(&crate::op::Output::NONE, |product| &product.output),
+            chain_after: product.and_then(|product| product.chain.as_deref()),
+            result: result.as_ref().map(|_| ()).map_err(|error| *error),
+        };
+        self.stands_up(device, exec, context, &compared)
     }
 
     /// Concludes one attempt of a queued device.
@@ -171,6 +232,10 @@ impl Shared {
         }
         record(device, submitted, 1, started, now);
         device.service.record(body.service_ns, 1);
+        if result.is_ok() {
+            let usual = device.answer_ns.load(Ordering::Relaxed);
+            device.answer_ns.store((usual * 7 + body.service_ns) / 8, Ordering::Relaxed);
+        }
         let mut tally = Tally::default();
         tally.add(body, shape, result, &after);
         tally.count(device);

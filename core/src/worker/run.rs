@@ -12,7 +12,8 @@ use crate::device::mount::Mount;
 use crate::device::registry::{Device, Exec, Open};
 use crate::device::{DeviceError, DirectOp, Handle, RUN_MAX_OPS};
 use crate::error::{Error, OpError, Progress};
-use crate::op::DeviceId;
+use crate::health::shadow::{Compared, Sample, WRONG};
+use crate::op::{DeviceId, Output};
 use crate::padding;
 use crate::queue::slab::Held;
 use crate::queue::word::State;
@@ -40,8 +41,12 @@ impl Shared {
         device.cells.started_first.add(first_starts);
 
         let mut results: Results = ArrayVec::new();
+        let rate = self.shadow_rate(device, exec);
+        let samples = if rate > 0.0 { take_samples(exec, &mut slots, rate) } else { Vec::new() };
         self.execute(device, exec, &mut slots, &mut results);
         let finished = self.now();
+        device.active_ns.store(finished.0, Ordering::Relaxed);
+        self.compare_samples(device, exec, &mut slots, &mut results, samples);
         device.cells.finished.add(slots.len() as u64);
         let cost = finished.since(started) / slots.len() as u64;
         let smoothed = device.op_cost_ns.load(Ordering::Relaxed);
@@ -147,15 +152,10 @@ impl Shared {
         }
         let failed =
             |reason| DeviceError::Failed { reason, progress: Progress::NotStarted, source_intact: true };
-        let context = self.context(id).ok_or(failed("session is gone"))?;
+        let context = self.context_on(exec, id).ok_or(failed("session is gone"))?;
         let part = context.part(id).ok_or(failed("session is gone"))?;
-        if exec.sessions.len() >= device.info.sessions_max.max(1) {
-            let idle = exec.sessions.iter().filter(|(_, open)| open.used <= exec.run_began);
-            let oldest = idle.min_by_key(|(_, open)| open.used).map(|(id, _)| *id);
-            exec.last = None;
-            if let Some(open) = oldest.and_then(|id| exec.sessions.remove(&id)) {
-                exec.engine.close(open.handle);
-            }
+        if device.is_full_of_sessions(exec) {
+            self.close_idle_session(exec);
         }
         let handle = exec.engine.open(part, context.session.id).map_err(|error| match error {
             Error::NoDevice { .. } => failed(NOT_SUPPORTED),
@@ -164,6 +164,64 @@ impl Shared {
         exec.last = Some((id, Arc::clone(&context), handle));
         exec.sessions.insert(id, Open { context, handle, used: uses });
         Ok(handle)
+    }
+
+    /// Closes the session that was used least lately, to make room for another. The device has none of its operations.
+    pub(crate) fn close_idle_session(&self, exec: &mut Exec) {
+        let idle = exec.sessions.iter().filter(|(_, open)| open.used <= exec.run_began);
+        let oldest = idle.min_by_key(|(_, open)| open.used).map(|(id, _)| *id);
+        exec.last = None;
+        if let Some(open) = oldest.and_then(|id| exec.sessions.remove(&id)) {
+            exec.engine.close(open.handle);
+        }
+    }
+
+    /// The context of an operation on the device.
+    pub(crate) fn context_on(&self, exec: &Exec, id: u64) -> Option<Arc<Context>> {
+        match &exec.last {
+            Some((last, context, _)) if *last == id => Some(Arc::clone(context)),
+            _ => match exec.sessions.get(&id) {
+                Some(open) => Some(Arc::clone(&open.context)),
+                None => self.context(id),
+            },
+        }
+    }
+
+    /// Gives the results of a sample their second opinion. What does not stand up goes back to what it was.
+    fn compare_samples(
+        &self,
+        device: &Arc<Device>,
+        exec: &mut Exec,
+        slots: &mut Slots<'_>,
+        results: &mut Results,
+        samples: Vec<Option<Sample>>,
+    ) {
+        for ((held, result), sample) in slots.iter_mut().zip(results).zip(samples) {
+            let Some(sample) = sample else {
+                Self::note_unsampled(exec, 1);
+                continue;
+            };
+            let context = held.meta().context.load(Ordering::Relaxed);
+            let shape = Shape(held.meta().shape.load(Ordering::Relaxed));
+            let body = held.body();
+            let compared = Compared {
+                shape,
+                iv: &body.iv,
+                aad: &body.aad,
+                input: &sample.data,
+                chain_before: sample.chain.as_deref(),
+                data: Some(&body.data),
+                output: &body.output,
+                chain_after: body.chain.as_deref(),
+                result: *result,
+            };
+            if !self.stands_up(device, exec, context, &compared) {
+                body.data = sample.data;
+                body.chain = sample.chain;
+                body.output = Output::NONE;
+                *result = Err(WRONG);
+            }
+        }
     }
 
     fn conclude_run(
@@ -237,6 +295,20 @@ impl Shared {
             _ => self.requeue(held),
         }
     }
+}
+
+/// Copies the inputs of those that get a second opinion, before the device works on them in place.
+fn take_samples(exec: &mut Exec, slots: &mut Slots<'_>, rate: f64) -> Vec<Option<Sample>> {
+    let Some(shadow) = &mut exec.shadow else { return Vec::new() };
+    let sample = |held: &mut Held<'_, Body>| {
+        let algorithm = Shape(held.meta().shape.load(Ordering::Relaxed)).algorithm();
+        shadow.draws(rate, algorithm).then(|| {
+            let body = held.body();
+            body.restore_source();
+            Sample { data: body.data.clone(), chain: body.chain.clone() }
+        })
+    };
+    slots.iter_mut().map(sample).collect()
 }
 
 /// What becomes of an operation after an attempt.

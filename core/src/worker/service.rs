@@ -6,7 +6,9 @@ use crate::device::fault::FaultSpec;
 use crate::device::mount::Mount;
 use crate::device::registry::{Device, Exec, Mail};
 use crate::device::{DeviceState, Ticket};
+use crate::health::Purpose;
 use crate::health::selftest::Selftest;
+use crate::health::silence::Lent;
 use crate::shared::Shared;
 use crate::sync::atomic::{Ordering, fence};
 
@@ -66,32 +68,41 @@ impl Shared {
             self.strip_fault(device, exec);
             self.fault_ended(device, number);
         }
-        if exec.selftest.is_some() {
-            worked |= self.poll_selftest(device, exec);
-        }
         // A broken device's answers are of no use any more: its operations are elsewhere.
         let is_polled = |state: DeviceState| state.is_usable() || state == DeviceState::Draining;
-        let is_asked = !device.is_direct() && is_polled(device.state());
-        if is_asked {
+        let is_asked =
+            |exec: &Exec| !device.is_direct() && (is_polled(device.state()) || exec.selftest.is_some());
+        if is_asked(exec) {
             worked |= self.collect(device, exec);
+            if is_polled(device.state()) {
+                self.judge_silence(device, exec);
+            }
         }
         let mut is_given = false;
+        if exec.selftest.is_some() {
+            is_given |= self.go_on_testing(device, exec);
+        }
+        worked |= self.look_for_beat(device, exec);
+        exec.probed.clear();
         if !device.state().is_usable() {
             worked |= self.evacuate(device);
         } else if device.is_direct() {
             worked |= self.run_direct(device, exec);
         } else {
-            is_given = self.hand_over(device, exec);
-            worked |= is_given;
+            is_given |= self.hand_over(device, exec);
         }
-        if !device.is_direct() && exec.selftest.is_none() {
-            if is_asked && is_polled(device.state()) {
+        if exec.wants_beat {
+            exec.wants_beat = false;
+            is_given |= self.send_beat(device, exec);
+        }
+        if !device.is_direct() {
+            if is_asked(exec) {
                 self.note_due(device, exec, is_given);
             } else {
                 device.due_ns.store(u64::MAX, Ordering::Relaxed);
             }
         }
-        worked
+        worked | is_given
     }
 
     fn read_mail(&self, device: &Arc<Device>, exec: &mut Exec) {
@@ -105,26 +116,60 @@ impl Shared {
                     if let Some(open) = exec.sessions.remove(&session) {
                         exec.engine.close(open.handle);
                     }
+                    if let Some(shadow) = &mut exec.shadow {
+                        shadow.forget(session);
+                    }
                 }
                 Mail::TakeBack => {
                     self.take_back_lent(device);
                 }
                 Mail::Fault(Some(spec), number) => self.put_fault(device, exec, spec, number),
                 Mail::Fault(None, _) => self.strip_fault(device, exec),
-                Mail::Test { uid } => self.begin_selftest(device, exec, uid),
+                Mail::Test { uid, purpose } => self.begin_selftest(device, exec, purpose, uid),
+                Mail::Beat => exec.wants_beat = true,
             }
         }
     }
 
-    fn begin_selftest(&self, device: &Arc<Device>, exec: &mut Exec, uid: u32) {
-        self.take_back_lent(device);
-        let reset = exec.engine.reset();
-        device.cells.in_flight.store(0, Ordering::Relaxed);
-        exec.answers.clear();
-        match reset {
-            Ok(()) => exec.selftest = Some((Selftest::new(&device.info, self.now()), uid)),
-            Err(error) => self.selftest_ended(device, Err(format!("reset failed: {}", words(&error))), uid),
+    fn begin_selftest(&self, device: &Arc<Device>, exec: &mut Exec, purpose: Purpose, uid: u32) {
+        if let Some((selftest, ..)) = exec.selftest.take() {
+            selftest.abandon(&mut exec.engine);
         }
+        if purpose == Purpose::Repair {
+            self.take_back_lent(device);
+            Self::drop_beat(exec);
+            let reset = exec.engine.reset();
+            device.cells.in_flight.store(0, Ordering::Relaxed);
+            exec.answers.clear();
+            exec.lent = Lent::default();
+            if let Err(error) = reset {
+                let reason = format!("reset failed: {}", words(&error));
+                return self.selftest_ended(device, Err(reason), purpose, uid);
+            }
+        }
+        exec.selftest = Some((Selftest::new(&device.info, self.now()), purpose, uid));
+    }
+
+    /// Asks the next known answers. True if the device has one now that it had not before.
+    fn go_on_testing(&self, device: &Arc<Device>, exec: &mut Exec) -> bool {
+        if device.is_full_of_sessions(exec) {
+            if device.counters().in_flight_ops > 0 {
+                return false;
+            }
+            self.close_idle_session(exec);
+        }
+        let Some((selftest, purpose, uid)) = &mut exec.selftest else { return false };
+        let (purpose, uid, before) = (*purpose, *uid, exec.probes);
+        let verdict = selftest.step(&mut exec.engine, &mut exec.probed, &mut exec.probes, self.now());
+        let Some(verdict) = verdict else { return exec.probes != before };
+        if let Some((selftest, ..)) = exec.selftest.take() {
+            let usual = device.answer_ns.load(Ordering::Relaxed).max(selftest.slowest_ns());
+            device.answer_ns.store(usual, Ordering::Relaxed);
+            selftest.abandon(&mut exec.engine);
+        }
+        device.active_ns.store(self.now().0, Ordering::Relaxed);
+        self.selftest_ended(device, verdict, purpose, uid);
+        true
     }
 
     fn put_fault(&self, device: &Arc<Device>, exec: &mut Exec, spec: FaultSpec, number: u64) {
@@ -157,25 +202,6 @@ impl Shared {
     fn take_back_lost(&self, device: &Arc<Device>, lost: &[Ticket]) {
         for ticket in lost {
             self.take_back(device, *ticket, "the answer was lost");
-        }
-    }
-
-    fn poll_selftest(&self, device: &Arc<Device>, exec: &mut Exec) -> bool {
-        let Some((selftest, uid)) = &mut exec.selftest else { return false };
-        let uid = *uid;
-        let verdict = selftest.poll(&mut exec.engine, self.now());
-        let due = selftest.due();
-        match verdict {
-            None => {
-                device.due_ns.store(due.0, Ordering::Relaxed);
-                false
-            }
-            Some(verdict) => {
-                exec.selftest = None;
-                device.due_ns.store(u64::MAX, Ordering::Relaxed);
-                self.selftest_ended(device, verdict, uid);
-                true
-            }
         }
     }
 }

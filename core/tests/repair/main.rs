@@ -219,7 +219,7 @@ fn a_device_broken_by_hand_hands_its_work_over() {
     assert_eq!(runtime.device("d0").unwrap().state_reason, "broken by hand");
     runtime.repair_device("d0", OWNER).unwrap();
     simulation.advance(3 * SECOND);
-    assert_eq!(state(&simulation, "d0"), DeviceState::Up);
+    assert_eq!(state(&simulation, "d0"), DeviceState::Up, "{:?}", story(&runtime, "d0"));
 }
 
 #[test]
@@ -393,7 +393,9 @@ fn i8_a_removed_device_hands_its_queue_over_and_ends() {
 
 #[test]
 fn i8_a_hung_device_is_gone_at_the_deadline_and_its_operations_are_broken() {
-    let mut simulation = simulation_of(&[("d1", "soft")]);
+    // Nobody takes anything back before the deadline.
+    let config = Config { silence_ns: 0, ..Config::default() };
+    let mut simulation = simulation_with(config, &[("d1", "soft")]);
     let runtime = simulation.runtime().clone();
     let (engine, switch) = devices::hanging();
     runtime.add_device("d0", engine, OWNER).unwrap();
@@ -428,7 +430,9 @@ fn matches_gone(runtime: &Runtime, reason: &str) -> bool {
 
 #[test]
 fn i2_an_operation_on_a_hung_device_times_out_once_and_a_late_answer_is_dropped() {
-    let mut simulation = simulation_of(&[]);
+    // Only the operations' own deadlines end it.
+    let config = Config { silence_ns: 0, attempt_max_ns: 0, heartbeat_ns: 0, ..Config::default() };
+    let mut simulation = simulation_with(config, &[]);
     let runtime = simulation.runtime().clone();
     let (engine, switch) = devices::hanging();
     runtime.add_device("d0", engine, OWNER).unwrap();
