@@ -99,6 +99,8 @@ pub(crate) struct Route {
     iv: Iv,
     aad: Vec<u8>,
     is_padded: bool,
+    /// Length of the input.
+    input_len: usize,
     /// The data while a MAC works on a copy that has aad and iv in front.
     kept: Vec<u8>,
     /// The tag that was taken off the data.
@@ -139,6 +141,7 @@ pub(crate) fn begin(body: &mut Body, context: Arc<Context>, kind: OpKind) {
         iv: body.iv,
         aad: std::mem::take(&mut body.aad),
         is_padded: std::mem::take(&mut body.is_padded),
+        input_len: body.data.len(),
         kept: Vec::new(),
         tag: Vec::new(),
         is_forged: false,
@@ -241,7 +244,7 @@ pub(crate) fn give_back(body: &mut Body) {
         body.data.zeroize();
         body.source_intact = false;
     } else if is_cipher(route.part().spec.algorithm) {
-        body.is_padded = route.is_padded;
+        body.data.truncate(route.input_len);
     } else {
         body.data.zeroize();
         body.data = std::mem::take(&mut route.kept);

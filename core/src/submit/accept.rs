@@ -104,7 +104,9 @@ impl Shared {
             return Err(Error::ShuttingDown);
         }
         let algorithm = session.spec.algorithm;
-        if !session.binding().is_only() && !self.serves(algorithm) {
+        // Each stage of a route finds its own device, or none.
+        let is_simple = session.spec.route.is_empty() && !session.binding().is_only();
+        if is_simple && !self.serves(algorithm) {
             return Err(Error::NoDevice { algorithm });
         }
         let admitted = session.tenant.admits(count)?;

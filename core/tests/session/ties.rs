@@ -1,0 +1,73 @@
+//! Sessions that are tied to a device or a kind of device.
+
+use acrypto_core::{Bind, Config, DeviceId, OpError, Request, Session};
+
+use super::{add_sim, add_soft, ctr, simulation};
+
+fn devices(session: &Session, simulation: &mut acrypto_core::simulation::Simulation) -> Vec<DeviceId> {
+    let mut burst = session.burst(64);
+    burst.submit(&mut (0..40).map(|_| Request::encrypt(vec![0; 64], [1; 16])).collect());
+    simulation.advance(100_000_000);
+    let mut done = Vec::new();
+    burst.poll(&mut done, 64);
+    assert_eq!(done.len(), 40);
+    let mut devices: Vec<DeviceId> = done.iter().map(|completion| completion.device.unwrap()).collect();
+    devices.sort_unstable();
+    devices.dedup();
+    devices
+}
+
+#[test]
+fn a_session_stays_on_its_device_or_kind_and_goes_where_it_is_sent() {
+    let (mut simulation, runtime) = simulation(Config::default());
+    add_sim(&runtime, "sim0", 1);
+    add_sim(&runtime, "sim1", 2);
+    add_soft(&runtime, "soft0");
+    let id = |name: &str| runtime.device(name).unwrap().id;
+    let session = ctr(&runtime, |spec| spec.bind(Bind::only("sim1")));
+    assert_eq!(devices(&session, &mut simulation), [id("sim1")]);
+    assert_eq!(session.status().device.as_deref(), Some("sim1"));
+    session.bind(Some(Bind::only_kind("sim")), 0).unwrap();
+    assert_eq!(devices(&session, &mut simulation), [id("sim0"), id("sim1")]);
+    session.bind(Some(Bind::prefer("soft0")), 0).unwrap();
+    assert_eq!(devices(&session, &mut simulation), [id("soft0")]);
+    runtime.break_device("soft0", None, 0).unwrap();
+    assert_eq!(devices(&session, &mut simulation), [id("sim0"), id("sim1")], "a preference gives way");
+    session.bind(None, 0).unwrap();
+    assert_eq!(session.status().bind, None);
+}
+
+#[test]
+fn operations_wait_for_their_only_device_until_it_comes() {
+    let (mut simulation, runtime) = simulation(Config::default());
+    add_soft(&runtime, "soft0");
+    let session = ctr(&runtime, |spec| spec.bind(Bind::only("hsm")));
+    let other = ctr(&runtime, |spec| spec);
+    let mut burst = session.burst(8);
+    burst.submit(&mut vec![Request::encrypt(vec![0; 64], [1; 16])]);
+    simulation.advance(1_000_000_000);
+    let mut done = Vec::new();
+    assert_eq!(burst.poll(&mut done, 8), 0);
+    assert_eq!(devices(&other, &mut simulation).len(), 1, "nobody waits behind it");
+    add_soft(&runtime, "hsm");
+    simulation.advance(100_000_000);
+    assert_eq!(burst.poll(&mut done, 8), 1);
+    assert_eq!(done[0].device, Some(runtime.device("hsm").unwrap().id));
+}
+
+#[test]
+fn operations_whose_only_device_does_not_come_are_broken_at_their_deadline() {
+    let (mut simulation, runtime) = simulation(Config::default());
+    add_soft(&runtime, "soft0");
+    let session = ctr(&runtime, |spec| spec.bind(Bind::only("hsm")).deadline_ns(2_000_000_000));
+    let mut burst = session.burst(8);
+    burst.submit(&mut vec![Request::encrypt(vec![6; 64], [1; 16])]);
+    let mut done = Vec::new();
+    simulation.advance(1_900_000_000);
+    assert_eq!(burst.poll(&mut done, 8), 0);
+    simulation.advance(500_000_000);
+    assert_eq!(burst.poll(&mut done, 8), 1);
+    let reason = "its only device is not in service";
+    assert!(matches!(done[0].result, Err(OpError::Broken { reason: this, .. }) if this == reason));
+    assert_eq!((done[0].source_intact, done[0].data.as_slice()), (true, [6; 64].as_slice()));
+}
