@@ -85,6 +85,11 @@ settings! {
     error_budget_ops 1 ..= 1_000_000;
     error_budget_window_ns 1_000_000 ..= DAY_NS;
     probation_stage_ns 0 ..= DAY_NS;
+    attempt_max_ns 0 ..= DAY_NS;
+    silence_ns 0 ..= DAY_NS;
+    heartbeat_ns 0 ..= DAY_NS;
+    quarantine_max_ops 1 ..= 1 << 16;
+    repair_backoff_ns 0 ..= DAY_NS;
     tenants_max 1 ..= 65_535;
     named_keys_max 0 ..= 1 << 20;
     priority_floor_percent 0 ..= 12;
