@@ -19,6 +19,8 @@ use acrypto_core::{
 const THREADS: u64 = 4;
 const ACTS: usize = 4_000;
 const SEEDS: [u64; 4] = [1, 2, 0x9e37_79b9, 0x0123_4567_89ab_cdef];
+const SLOTS: usize = 256;
+const DEADLINE_NS: u64 = 15_000_000_000;
 const KEY: [u8; 16] = [0x2b; 16];
 const IV: [u8; 16] = [9; 16];
 const LEN_MAX: usize = 40_000;
@@ -32,7 +34,13 @@ enum Left {
 #[test]
 fn i2_random_drops_lose_no_slot_and_spoil_no_other_result() {
     for seed in SEEDS {
-        let config = Config { workers: 2, main_queue_max_ops: 256, seed, ..Config::default() };
+        let config = Config {
+            workers: 2,
+            main_queue_max_ops: SLOTS,
+            deadline_ns: DEADLINE_NS,
+            seed,
+            ..Config::default()
+        };
         let runtime = Runtime::start(config).unwrap();
         runtime.add_device_of_kind("soft0", "soft", &[], 0).unwrap();
         runtime.add_device_of_kind("soft1", "soft", &[], 0).unwrap();
@@ -54,17 +62,25 @@ fn i2_random_drops_lose_no_slot_and_spoil_no_other_result() {
         finisher.join().unwrap();
 
         // What was dropped while a device had it ends by itself, at its deadline at the latest.
-        while runtime.stats().main_queue_ops > 0 {
-            thread::yield_now();
-        }
-        while called.load(Ordering::Acquire) < to_call {
+        let until = runtime.now().plus(2 * DEADLINE_NS);
+        while runtime.stats().main_queue_ops > 0 || called.load(Ordering::Acquire) < to_call {
+            assert!(
+                runtime.now() < until,
+                "seed {seed}: {} operations never end",
+                runtime.stats().main_queue_ops
+            );
             thread::yield_now();
         }
         assert_eq!(called.load(Ordering::Acquire), to_call, "seed {seed}");
         let stats = runtime.stats();
         assert_eq!(stats.accepted_ops, stats.completed_ops, "seed {seed}");
-        assert!(stats.accepted_ops > THREADS * ACTS as u64, "seed {seed}: {} operations", stats.accepted_ops);
         assert!(runtime.sessions().is_empty(), "seed {seed}: a session stays");
+
+        let session = open(&runtime);
+        let mut burst = session.burst(SLOTS);
+        let mut requests: Vec<Request> = (0..SLOTS).map(request).collect();
+        assert_eq!(burst.submit(&mut requests), SLOTS, "seed {seed}: a slot stays behind");
+        assert!(stats.accepted_ops > THREADS * ACTS as u64, "seed {seed}: {} operations", stats.accepted_ops);
     }
 }
 

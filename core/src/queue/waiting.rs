@@ -75,7 +75,7 @@ impl Waiting {
             inbox: OnceLock::new(),
             returned: OnceLock::new(),
             limit: slots * 2,
-            counts: [const { AtomicUsize::new(0) }; PRIORITIES],
+            counts: std::array::from_fn(|_| AtomicUsize::new(0)),
             lines: Lock::new(Lines::default()),
             wanted: AtomicBool::new(false),
         }
