@@ -52,6 +52,12 @@ impl Clock {
         }
     }
 
+    /// Whether time moves only when a test moves it.
+    #[inline]
+    pub const fn is_simulated(&self) -> bool {
+        matches!(self, Self::Simulated(_))
+    }
+
     /// Moves simulated time; the monotonic clock takes no notice.
     pub fn advance(&self, nanoseconds: u64) {
         if let Self::Simulated(now) = self {

@@ -55,6 +55,10 @@ pub struct Config {
     /// Pause before a device that broke on evidence is repaired without being asked for, in nanoseconds; it doubles up
     /// to a minute. 0: never.
     pub repair_backoff_ns: u64,
+    /// How long a balancer's plan may take before the balancer is given up, in nanoseconds.
+    pub plan_max_ns: u64,
+    /// Most balancers registered, the built-in ones included.
+    pub balancers_max: usize,
 }
 
 impl Default for Config {
@@ -84,6 +88,8 @@ impl Default for Config {
             heartbeat_ns: 1_000_000_000,
             quarantine_max_ops: 512,
             repair_backoff_ns: 1_000_000_000,
+            plan_max_ns: 1_000_000_000,
+            balancers_max: 64,
         }
     }
 }

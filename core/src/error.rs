@@ -51,6 +51,30 @@ pub enum Error {
         /// The one expected.
         expected: String,
     },
+    /// The balancer could not stay in force.
+    #[error("balancer '{name}' was ejected: {reason}")]
+    BalancerEjected {
+        /// Its name.
+        name: String,
+        /// Why, with the figures.
+        reason: String,
+    },
+    /// There are too few samples for a figure.
+    #[error("{samples} operations sampled, a preview needs {min}")]
+    TooFewSamples {
+        /// Operations sampled so far.
+        samples: u64,
+        /// Fewest that give a figure.
+        min: u64,
+    },
+    /// The balancer cannot be previewed.
+    #[error("no preview of balancer '{name}': {reason}")]
+    NoPreview {
+        /// Its name.
+        name: String,
+        /// Why.
+        reason: &'static str,
+    },
     /// No session has this id.
     #[error("session '{id:#x}' not found")]
     UnknownSession {

@@ -58,6 +58,7 @@ mod sync;
 mod worker;
 
 pub use algorithm::{Algorithm, Class, OpKind};
+pub use balancer::{Balancer, Decision, Parameter, Preview, SetBalancer};
 pub use clock::{Clock, Nanos};
 pub use config::Config;
 pub use device::fault::{FaultMode, FaultSpec};

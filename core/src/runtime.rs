@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::algorithm::Algorithm;
-use crate::balancer::Balancer;
 use crate::clock::{Clock, Nanos};
 use crate::config::Config;
 use crate::device::Engine;
@@ -18,7 +17,7 @@ use crate::op::DeviceId;
 use crate::room::Ready;
 use crate::session::Session;
 use crate::shared::Shared;
-use crate::stats::{BalancerStatus, DeviceStatus, OpStatus, QueueStatus, RuntimeStats};
+use crate::stats::{DeviceStatus, OpStatus, QueueStatus, RuntimeStats};
 use crate::sync::atomic::Ordering;
 use crate::worker::threads::Threads;
 
@@ -110,7 +109,7 @@ impl Runtime {
             return Err(error);
         }
         event("up", Severity::Info, format!("added, kind {}", info.kind));
-        shared.replan();
+        shared.wait_planned(shared.replan());
         Ok(id)
     }
 
@@ -188,36 +187,6 @@ impl Runtime {
     /// [`Error::UnknownDevice`].
     pub fn device(&self, name: &str) -> Result<DeviceStatus, Error> {
         Ok(self.shared.device_by_name(name)?.status())
-    }
-
-    /// The balancer in force and those there are.
-    pub fn balancer(&self) -> BalancerStatus {
-        self.shared.balancer_status()
-    }
-
-    /// Puts another balancer in force; what is queued stays where it is.
-    ///
-    /// # Errors
-    /// [`Error::UnknownBalancer`]; [`Error::BalancerChanged`] when `if_current` is not in force.
-    pub fn set_balancer(&self, name: &str, if_current: Option<&str>, uid: u32) -> Result<(), Error> {
-        self.shared.set_balancer(name, if_current, uid)
-    }
-
-    /// Adds a policy of the caller's; it is not in force until it is set.
-    ///
-    /// # Errors
-    /// [`Error::BalancerExists`], [`Error::BadName`].
-    pub fn register_balancer(&self, balancer: Box<dyn Balancer>, uid: u32) -> Result<(), Error> {
-        check_name(balancer.name())?;
-        self.shared.register_balancer(balancer, uid)
-    }
-
-    /// Removes a policy; if it is in force, `simple_lb` takes over.
-    ///
-    /// # Errors
-    /// [`Error::UnknownBalancer`], [`Error::BalancerBuiltIn`].
-    pub fn unregister_balancer(&self, name: &str, uid: u32) -> Result<(), Error> {
-        self.shared.unregister_balancer(name, uid)
     }
 
     /// The runtime's counters.

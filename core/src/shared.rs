@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::balancer::planner::Planner;
+use crate::balancer::arrivals::Arrivals;
+use crate::balancer::explain::Watch;
+use crate::balancer::planner::Planning;
 use crate::balancer::routing::Routing;
 use crate::binding::Names;
 use crate::clock::{Clock, Nanos};
@@ -44,7 +46,9 @@ pub(crate) struct Shared {
     /// Serialises changes of `devices`, and keeps what left it until nobody can count on it any more.
     pub(crate) gone: Lock<Gone>,
     pub(crate) routing: ArcSwap<Routing>,
-    pub(crate) planner: Lock<Planner>,
+    pub(crate) planning: Planning,
+    pub(crate) watch: Arc<Watch>,
+    pub(crate) arrivals: Arrivals,
     pub(crate) sessions: SessionTable,
     pub(crate) faces: Faces,
     pub(crate) shards: Shards,
@@ -73,6 +77,7 @@ impl Shared {
     pub(crate) fn new(config: Config, clock: Clock, workers: usize) -> Self {
         let slots = config.main_queue_max_ops.max(1);
         let now = clock.now();
+        let watch = Arc::new(Watch::new(clock.clone()));
         Self {
             owner: owner(),
             workers,
@@ -80,8 +85,10 @@ impl Shared {
             waiting: Waiting::new(slots),
             devices: ArcSwap::default(),
             gone: Lock::new(Gone::default()),
-            routing: ArcSwap::default(),
-            planner: Lock::new(Planner::new(now)),
+            routing: ArcSwap::from_pointee(Routing::empty(&watch)),
+            planning: Planning::new(now),
+            watch,
+            arrivals: Arrivals::default(),
             sessions: SessionTable::new(config.sessions_max),
             faces: Faces::default(),
             shards: Shards::default(),
@@ -186,6 +193,7 @@ impl Shared {
         let mut all = devices.as_ref().clone();
         all.push(device);
         self.devices.store(Arc::new(all));
+        self.rebind();
         Ok(())
     }
 
@@ -199,6 +207,7 @@ impl Shared {
             let mut gone = self.gone.lock();
             let rest = self.devices.load().iter().filter(|other| other.id != device.id).cloned().collect();
             self.devices.store(Arc::new(rest));
+            self.rebind();
             gone.devices.push(Arc::clone(device));
             std::mem::take(&mut gone.wakers)
         };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::balancer::planner::Turn;
 use crate::clock::Nanos;
 use crate::config::Config;
 use crate::device::fault::Lot;
@@ -68,10 +69,13 @@ impl Simulation {
             self.control.poll(&self.runtime.shared, now);
             return true;
         }
-        let first = self.lot.below(self.workers.len() as u64) as usize;
-        let count = self.workers.len();
-        (0..count).any(|offset| {
-            self.workers[(first + offset) % count].poll(&self.runtime.shared, now) == Progress::Worked
+        // The workers, and the planner as the last of them.
+        let count = self.workers.len() + 1;
+        let first = self.lot.below(count as u64) as usize;
+        let shared = &self.runtime.shared;
+        (0..count).any(|offset| match self.workers.get_mut((first + offset) % count) {
+            Some(worker) => worker.poll(shared, now) == Progress::Worked,
+            None => now >= shared.planner_due() && shared.poll_planner(0) == Turn::Worked,
         })
     }
 
@@ -92,7 +96,7 @@ impl Simulation {
     fn next_due(&self) -> Nanos {
         let devices = self.runtime.shared.devices.load();
         let due = devices.iter().map(|device| device.due_ns.load(Ordering::Relaxed)).min();
-        Nanos(due.unwrap_or(u64::MAX)).min(self.control_due)
+        Nanos(due.unwrap_or(u64::MAX)).min(self.control_due).min(self.runtime.shared.planner_due())
     }
 
     /// Counts the slots.

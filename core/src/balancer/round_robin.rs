@@ -14,7 +14,11 @@ impl Balancer for RoundRobin {
 
     fn plan(&mut self, view: &View, table: &mut Table) {
         for algorithm in Algorithm::ALL {
-            table.set_all(*algorithm, Rule::Rotate, &view.candidates(*algorithm));
+            table.set_all(*algorithm, &Rule::Rotate, &view.candidates(*algorithm));
         }
+    }
+
+    fn fork(&self) -> Option<Box<dyn Balancer>> {
+        Some(Box::new(*self))
     }
 }

@@ -1,33 +1,31 @@
 //! The table as the hot path reads it: candidates resolved to devices, immutable, swapped as a whole.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Rule, Table};
+use super::Table;
+use super::choice::{Lane, Outcome, shortest};
+use super::explain::Watch;
+use super::simple::SIMPLE;
 use crate::algorithm::Algorithm;
 use crate::binding::Binding;
-use crate::device::DeviceState;
 use crate::device::registry::Device;
 use crate::op::DeviceId;
 use crate::shared::Shared;
-use crate::stats::counter::{Counter, thread_number};
 use crate::submit::{SIZE_CLASSES, Shape, Tried, size_class};
-use crate::sync::atomic::{AtomicUsize, Ordering};
-
-#[derive(Debug)]
-struct Lane {
-    rule: Rule,
-    candidates: Vec<Arc<Device>>,
-    turn: AtomicUsize,
-}
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// A table in force.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Routing {
-    lanes: Vec<Option<Lane>>,
+    lanes: Vec<Option<Lane<Arc<Device>>>>,
     /// All devices of the runtime, for bound operations and for those that the table does not serve.
     devices: Arc<Vec<Arc<Device>>>,
-    /// Picks that the table could not serve although a usable device could.
-    misses: Counter,
+    /// Name of the policy that wrote the table.
+    pub(crate) policy: Arc<str>,
+    /// Nothing has changed since the plan: what the table cannot serve is the policy's fault.
+    pub(crate) is_fresh: AtomicBool,
+    watch: Arc<Watch>,
 }
 
 /// What came of looking for a device.
@@ -40,30 +38,54 @@ pub(crate) enum Pick<'a> {
     None,
 }
 
+/// A rule's name where no rule was asked.
+const BOUND: &str = "binding";
+const FALLBACK: &str = "fallback";
+
 impl Routing {
-    pub(crate) fn new(table: &Table, devices: &Arc<Vec<Arc<Device>>>) -> Self {
-        let find = |id: &DeviceId| devices.iter().find(|device| device.id == *id).cloned();
-        let lanes = Algorithm::ALL
-            .iter()
-            .flat_map(|algorithm| (0..SIZE_CLASSES).map(|class| table.row(*algorithm, class)))
-            .map(|row| {
-                row.map(|row| Lane {
-                    rule: row.rule,
-                    candidates: row.candidates.iter().filter_map(find).collect(),
-                    turn: AtomicUsize::new(0),
-                })
-            })
-            .collect();
-        Self { lanes, devices: Arc::clone(devices), misses: Counter::default() }
+    /// No table yet, and no device.
+    pub(crate) fn empty(watch: &Arc<Watch>) -> Self {
+        Self::new(&Table::default(), &Arc::default(), SIMPLE.into(), watch, None)
     }
 
-    fn lane(&self, algorithm: Algorithm, class: usize) -> Option<&Lane> {
+    /// Resolves a table. Where a row is as it was in `before`, turns go on.
+    pub(crate) fn new(
+        table: &Table,
+        devices: &Arc<Vec<Arc<Device>>>,
+        policy: Arc<str>,
+        watch: &Arc<Watch>,
+        before: Option<&Routing>,
+    ) -> Self {
+        let by_id: HashMap<DeviceId, &Arc<Device>> =
+            devices.iter().map(|device| (device.id, device)).collect();
+        let places = Algorithm::ALL.iter().flat_map(|algorithm| (0..SIZE_CLASSES).map(|c| (*algorithm, c)));
+        let lanes = places
+            .map(|(algorithm, class)| {
+                let row = table.row(algorithm, class)?;
+                let find = |id| by_id.get(id).map(|device| Arc::clone(device));
+                let candidates = row.candidates.iter().filter_map(find).collect();
+                let turn = before
+                    .and_then(|before| before.lane(algorithm, class))
+                    .filter(|lane| lane.rule == row.rule)
+                    .map_or(0, |lane| lane.turn.load(Ordering::Relaxed));
+                Some(Lane::new(row.rule.clone(), candidates, turn))
+            })
+            .collect();
+        Self {
+            lanes,
+            devices: Arc::clone(devices),
+            policy,
+            is_fresh: AtomicBool::new(false),
+            watch: Arc::clone(watch),
+        }
+    }
+
+    fn lane(&self, algorithm: Algorithm, class: usize) -> Option<&Lane<Arc<Device>>> {
         self.lanes.get(algorithm as usize * SIZE_CLASSES + class)?.as_ref()
     }
 
-    /// Picks that the table could not serve although a usable device could.
-    pub(crate) fn misses(&self) -> u64 {
-        self.misses.read()
+    pub(crate) fn devices(&self) -> &[Arc<Device>] {
+        &self.devices
     }
 
     /// Whether each device that could serve an operation is full. Unlike `pick` it changes nothing.
@@ -82,32 +104,92 @@ impl Routing {
         listed.or_else(|| all_full(self.devices.iter(), shape)).unwrap_or(false)
     }
 
+    /// Whether anybody could still serve an operation that the devices in `tried` have failed, now or later. Unlike
+    /// `pick` it changes nothing.
+    pub(crate) fn is_left(&self, shape: Shape, tried: &Tried, binding: Binding) -> bool {
+        let is_able = |device: &Arc<Device>| {
+            device.state().is_usable() && device.can(shape) && !tried.contains(device.id)
+        };
+        binding.is_only() || self.devices.iter().any(is_able)
+    }
+
     /// Picks a device for an operation that the devices in `tried` have failed already.
     #[inline]
     pub(crate) fn pick(&self, shape: Shape, tried: &Tried, binding: Binding) -> Pick<'_> {
+        let is_sampled = self.watch.counts_pick();
         if !binding.is_none() {
-            let bound = |device: &&Arc<Device>| binding.matches(device.numbers.0, device.numbers.1);
-            match shortest(self.devices.iter().filter(bound), shape, tried) {
-                Pick::None if binding.is_only() => return Pick::Full,
+            match self.pick_bound(shape, tried, binding, is_sampled) {
                 Pick::None => {}
                 pick => return pick,
             }
         }
-        let lane = self.lane(shape.algorithm(), size_class(shape.bytes()));
-        match lane.map_or(Pick::None, |lane| lane.pick(shape, tried)) {
-            Pick::None => self.pick_unlisted(shape, tried),
-            pick => pick,
+        let Some(lane) = self.lane(shape.algorithm(), size_class(shape.bytes())) else {
+            return self.pick_unlisted(shape, tried, is_sampled);
+        };
+        let noted = is_sampled.then(|| self.watch.figures(&lane.candidates, shape, tried));
+        let outcome = lane.pick(shape, tried, self.watch.spread(), || self.watch.now());
+        if let Some(figures) = noted {
+            self.watch.note(&self.policy, lane.rule.name(), shape, figures, &lane.candidates, outcome);
         }
+        match outcome {
+            Outcome::Found { index, room, .. } => Pick::Device(&lane.candidates[index], room),
+            Outcome::Full => Pick::Full,
+            Outcome::None => self.pick_unlisted(shape, tried, is_sampled),
+        }
+    }
+
+    fn pick_bound(&self, shape: Shape, tried: &Tried, binding: Binding, is_sampled: bool) -> Pick<'_> {
+        let mut devices = self.devices.iter().enumerate();
+        let mut outcome = Outcome::None;
+        let mut least = usize::MAX;
+        for (index, device) in devices.by_ref() {
+            if !binding.matches(device.numbers.0, device.numbers.1) {
+                continue;
+            }
+            match shortest(&self.devices, index..index + 1, 0, shape, tried) {
+                Outcome::Found { room, .. } if device.backlog_ops() < least => {
+                    least = device.backlog_ops();
+                    outcome = Outcome::Found { index, room, why: "the session is bound to it" };
+                }
+                Outcome::Full if outcome == Outcome::None => outcome = Outcome::Full,
+                _ => {}
+            }
+        }
+        if outcome == Outcome::None && binding.is_only() {
+            outcome = Outcome::Full;
+        }
+        if is_sampled && outcome != Outcome::None {
+            let figures = self.watch.figures(&self.devices, shape, tried);
+            self.watch.note(&self.policy, BOUND, shape, figures, &self.devices, outcome);
+        }
+        self.answer(outcome)
     }
 
     /// The table names nobody who can: a policy that errs, or one that has not seen the newest device yet.
     #[cold]
-    fn pick_unlisted(&self, shape: Shape, tried: &Tried) -> Pick<'_> {
-        let pick = shortest(self.devices.iter(), shape, tried);
-        if !matches!(pick, Pick::None) {
-            self.misses.add(1);
+    fn pick_unlisted(&self, shape: Shape, tried: &Tried, is_sampled: bool) -> Pick<'_> {
+        let all = 0..self.devices.len();
+        let mut outcome = shortest(&self.devices, all, self.watch.spread(), shape, tried);
+        if let Outcome::Found { why, .. } = &mut outcome {
+            *why = "the table serves it with no device";
         }
-        pick
+        // An operation that was tried before may have come to the end of its row.
+        if outcome != Outcome::None && tried.is_empty() && self.is_fresh.load(Ordering::Relaxed) {
+            self.watch.misses.add(1);
+        }
+        if is_sampled {
+            let figures = self.watch.figures(&self.devices, shape, tried);
+            self.watch.note(&self.policy, FALLBACK, shape, figures, &self.devices, outcome);
+        }
+        self.answer(outcome)
+    }
+
+    fn answer(&self, outcome: Outcome) -> Pick<'_> {
+        match outcome {
+            Outcome::Found { index, room, .. } => Pick::Device(&self.devices[index], room),
+            Outcome::Full => Pick::Full,
+            Outcome::None => Pick::None,
+        }
     }
 }
 
@@ -116,73 +198,6 @@ fn all_full<'a>(devices: impl Iterator<Item = &'a Arc<Device>>, shape: Shape) ->
     let mut able = devices.filter(|device| device.state().is_usable() && device.can(shape)).peekable();
     able.peek()?;
     Some(able.all(|device| device.backlog_ops() >= device.lend_max_ops))
-}
-
-/// The one with the shortest queue, of any devices.
-fn shortest<'a>(devices: impl Iterator<Item = &'a Arc<Device>>, shape: Shape, tried: &Tried) -> Pick<'a> {
-    let mut choice = Choice::default();
-    for device in devices {
-        choice.offer(device, shape, tried);
-    }
-    choice.end()
-}
-
-impl Lane {
-    #[inline]
-    fn pick(&self, shape: Shape, tried: &Tried) -> Pick<'_> {
-        let count = self.candidates.len();
-        let first = match self.rule {
-            Rule::Shortest => thread_number(),
-            Rule::Rotate => self.turn.fetch_add(1, Ordering::Relaxed),
-            Rule::First => 0,
-        };
-        let mut choice = Choice::default();
-        for offset in 0..count {
-            choice.offer(&self.candidates[(first + offset) % count], shape, tried);
-            if choice.best.is_some() && (self.rule != Rule::Shortest || choice.best_backlog == 0) {
-                break;
-            }
-        }
-        choice.end()
-    }
-}
-
-/// The shortest queue so far, and why others were passed over.
-#[derive(Default)]
-struct Choice<'a> {
-    best: Option<&'a Arc<Device>>,
-    best_backlog: usize,
-    is_full: bool,
-    held_back: Option<(&'a Arc<Device>, usize)>,
-}
-
-impl<'a> Choice<'a> {
-    #[inline]
-    fn offer(&mut self, device: &'a Arc<Device>, shape: Shape, tried: &Tried) {
-        let state = device.state();
-        if !state.is_usable() || !device.can(shape) || tried.contains(device.id) {
-            return;
-        }
-        let backlog = device.backlog_ops();
-        if backlog >= device.lend_max_ops {
-            self.is_full = true;
-        } else if state == DeviceState::Probation && !device.admits() {
-            self.held_back = Some((device, backlog));
-        } else if self.best.is_none() || backlog < self.best_backlog {
-            (self.best, self.best_backlog) = (Some(device), backlog);
-        }
-    }
-
-    #[inline]
-    fn end(self) -> Pick<'a> {
-        // A device in probation is held back in favour of others, not in favour of nobody.
-        let held_back = self.held_back.filter(|_| !self.is_full);
-        match self.best.map(|device| (device, self.best_backlog)).or(held_back) {
-            Some((device, backlog)) => Pick::Device(device, device.lend_max_ops - backlog),
-            None if self.is_full => Pick::Full,
-            None => Pick::None,
-        }
-    }
 }
 
 impl Shared {

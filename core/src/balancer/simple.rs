@@ -17,7 +17,11 @@ impl Balancer for Simple {
 
     fn plan(&mut self, view: &View, table: &mut Table) {
         for algorithm in Algorithm::ALL {
-            table.set_all(*algorithm, Rule::Shortest, &view.candidates(*algorithm));
+            table.set_all(*algorithm, &Rule::Shortest, &view.candidates(*algorithm));
         }
+    }
+
+    fn fork(&self) -> Option<Box<dyn Balancer>> {
+        Some(Box::new(*self))
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::algorithm::Algorithm;
+use crate::balancer::Rates;
 use crate::clock::Nanos;
 use crate::config::Config;
 use crate::context::Context;
@@ -50,6 +51,11 @@ impl fmt::Debug for Engine {
 pub(crate) enum Mail {
     /// The context ended: close it here.
     Close(u64),
+    /// Put queued operations beyond so many back into line.
+    Return {
+        /// Operations that may stay.
+        keep_ops: usize,
+    },
     /// The device broke: what was lent to it is tried elsewhere.
     TakeBack,
     /// Put a fault on, or take it off, and the number it has.
@@ -137,6 +143,8 @@ pub(crate) struct Device {
     pub(crate) queue_wait: HistogramCells,
     pub(crate) service: HistogramCells,
     pub(crate) total: HistogramCells,
+    /// How fast it was of late; written by the holder of the run token.
+    pub(crate) rates: Rates,
     /// Smoothed cost of one operation, nanoseconds; tells whether a backlog is worth a wake-up.
     pub(crate) op_cost_ns: AtomicU64,
     /// Smoothed time a queued device takes for one operation, nanoseconds.
@@ -212,6 +220,7 @@ impl Device {
             queue_wait: HistogramCells::new(),
             service: HistogramCells::new(),
             total: HistogramCells::new(),
+            rates: Rates::default(),
             op_cost_ns: AtomicU64::new(1_000),
             answer_ns: AtomicU64::new(0),
             active_ns: AtomicU64::new(now.0),

@@ -2,6 +2,7 @@
 
 use super::Histogram;
 use crate::algorithm::{Algorithm, OpKind};
+use crate::balancer::{Accuracy, Ejection, Parameter};
 use crate::device::fault::FaultSpec;
 use crate::device::{Capability, DeviceState};
 use crate::key::Uses;
@@ -88,7 +89,7 @@ pub struct DeviceStatus {
 }
 
 /// The balancer in force.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct BalancerStatus {
     /// Its name.
     pub current: String,
@@ -100,6 +101,12 @@ pub struct BalancerStatus {
     pub switches: u64,
     /// Operations moved between devices so far.
     pub moved_ops: u64,
+    /// Parameters of the one in force.
+    pub parameters: Vec<Parameter>,
+    /// The last policy that was taken out of force by the watchdog, and why.
+    pub ejection: Option<Ejection>,
+    /// How far the prediction of the last switch was off, once enough has come since.
+    pub accuracy: Option<Accuracy>,
 }
 
 /// The runtime's counters. `accepted_ops = completed_ops + main_queue_ops`.

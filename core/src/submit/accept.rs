@@ -95,6 +95,7 @@ impl Shared {
         session.submitted.add(count);
         session.tenant.accepted.add(count);
         shard.accepted.add(count);
+        self.arrivals.note(now, Shape(slots[0].meta().shape.load(Ordering::Relaxed)), slots.len());
         self.place(&mut slots);
     }
 

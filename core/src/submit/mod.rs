@@ -45,6 +45,11 @@ impl Tried {
         self.0.clear();
     }
 
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn add(&mut self, device: DeviceId) {
         if self.0.is_full() {
             self.0.remove(0);

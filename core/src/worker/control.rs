@@ -32,6 +32,7 @@ impl Control {
             shared.mind_idle(device, now);
         }
         self.scan(shared, now);
+        shared.watch_planner();
         shared.forget_gone();
         shared.dispatch();
         if devices.iter().any(|device| device.is_neglected(now)) {

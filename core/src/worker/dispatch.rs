@@ -195,7 +195,7 @@ impl Shared {
         let shape = Shape(held.meta().shape.load(Ordering::Relaxed));
         let is_last = word.attempt() >= self.config.attempts_max;
         let tie = binding(held.meta(), shape);
-        if is_last || matches!(self.routing.load().pick(shape, &held.body().tried, tie), Pick::None) {
+        if is_last || !self.routing.load().is_left(shape, &held.body().tried, tie) {
             return self.nobody_left(held);
         }
         self.shards.mine().moved.add(1);

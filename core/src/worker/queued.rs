@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
-use super::run::{After, SessionGroup, Tally, mark_started, record, settle};
+use super::run::{After, SessionGroup, Tally, is_fault, mark_started, record, settle};
 use crate::device::mount::guarded;
 use crate::device::registry::{Device, Exec};
 use crate::device::{Answer, DeviceError, Product, QueuedOp, Ticket};
@@ -87,7 +87,9 @@ impl Shared {
                 }
             }
         }
-        device.cells.in_flight.fetch_add(exec.ops.len(), Ordering::Relaxed);
+        if device.cells.in_flight.fetch_add(exec.ops.len(), Ordering::Relaxed) == 0 {
+            device.rates.begins(now);
+        }
         if let Some(engine) = exec.engine.queued()
             && guarded(|| engine.submit(now, &mut exec.ops)).is_none()
         {
@@ -235,6 +237,10 @@ impl Shared {
         if result.is_ok() {
             let usual = device.answer_ns.load(Ordering::Relaxed);
             device.answer_ns.store((usual * 7 + body.service_ns) / 8, Ordering::Relaxed);
+        }
+        if !is_fault(result) {
+            let in_flight = device.cells.in_flight.load(Ordering::Relaxed);
+            device.rates.note_one(shape, body.service_ns, in_flight, now);
         }
         let mut tally = Tally::default();
         tally.add(body, shape, result, &after);

@@ -259,6 +259,12 @@ impl Shared {
         }
         record(device, submitted, weight, started, finished);
         device.service.record(service_ns, slots.len() as u64);
+        if tally.errors == 0
+            && let Some(first) = slots.first()
+        {
+            let shape = Shape(first.meta().shape.load(Ordering::Relaxed));
+            device.rates.note_run(shape, slots.len() as u64, tally.bytes, service_ns, finished);
+        }
         tally.count(device);
 
         let mut group = SessionGroup::default();

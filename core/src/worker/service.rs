@@ -120,6 +120,7 @@ impl Shared {
                         shadow.forget(session);
                     }
                 }
+                Mail::Return { keep_ops } => self.return_queued(device, keep_ops),
                 Mail::TakeBack => {
                     self.take_back_lent(device);
                 }

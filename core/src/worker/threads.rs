@@ -29,6 +29,9 @@ impl Threads {
             let shared = Arc::clone(shared);
             threads.spawn(format!("acrypto-{number}"), move || run_worker(&shared, number))?;
         }
+        if !shared.start_planner() {
+            return Err(Error::Thread { name: "acrypto-plan".to_owned() });
+        }
         let shared = Arc::clone(shared);
         threads.spawn("acrypto-ctl".to_owned(), move || run_control(&shared))?;
         Ok(threads)
@@ -54,6 +57,7 @@ impl Drop for Threads {
                 let _ = handle.join();
             }
         }
+        self.shared.join_planner();
         self.shared.sweep_if_stopped();
     }
 }
