@@ -41,7 +41,7 @@ pub(crate) struct Shared {
     pub(crate) owner: u32,
     pub(crate) workers: usize,
     pub(crate) slab: Slab<Body>,
-    pub(crate) waiting: Waiting,
+    pub(crate) waiting: Arc<Waiting>,
     pub(crate) devices: ArcSwap<Vec<Arc<Device>>>,
     /// Serialises changes of `devices`, and keeps what left it until nobody can count on it any more.
     pub(crate) gone: Lock<Gone>,
@@ -77,12 +77,13 @@ impl Shared {
     pub(crate) fn new(config: Config, clock: Clock, workers: usize) -> Self {
         let slots = config.main_queue_max_ops.max(1);
         let now = clock.now();
-        let watch = Arc::new(Watch::new(clock.clone()));
+        let waiting = Arc::new(Waiting::new(slots));
+        let watch = Arc::new(Watch::new(clock.clone(), &waiting));
         Self {
             owner: owner(),
             workers,
             slab: Slab::new(slots),
-            waiting: Waiting::new(slots),
+            waiting,
             devices: ArcSwap::default(),
             gone: Lock::new(Gone::default()),
             routing: ArcSwap::from_pointee(Routing::empty(&watch)),

@@ -46,6 +46,10 @@ impl Trial {
         std::mem::replace(&mut self.is_open, false)
     }
 
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
     pub(crate) fn predicted(&mut self, prediction: Option<Preview>) {
         self.predicted = prediction;
     }

@@ -39,17 +39,17 @@ impl Shared {
             check_current(&from, options.if_current.as_deref())?;
             if to != registry.current {
                 self.begin_trial(&mut registry, to, total);
-                Some(from)
+                Some((from, registry.since))
             } else {
                 None
             }
         };
-        if let Some(from) = from {
+        if let Some((from, since)) = from {
             self.events.push(lb_event(&from, name, "", Severity::Info, uid));
             self.wait_planned(self.replan());
             let registry = self.planning.registry.lock();
             let ejection = registry.ejection.as_ref();
-            if let Some(ejection) = ejection.filter(|e| e.name == name && e.time_ns >= registry.since.0)
+            if let Some(ejection) = ejection.filter(|e| e.name == name && e.time_ns >= since.0)
                 && registry.current_name() != name
             {
                 return Err(Error::BalancerEjected {

@@ -201,6 +201,7 @@ impl<S: Server> Lane<S> {
         tried: &Tried,
         spread: usize,
         now: impl Fn() -> Nanos,
+        line_ops: impl Fn() -> usize,
     ) -> Outcome {
         let all = 0..self.candidates.len();
         match &self.rule {
@@ -208,7 +209,9 @@ impl<S: Server> Lane<S> {
             Rule::Rotate => self.in_order(self.next_turn(), shape, tried, "next in turn"),
             Rule::First => self.in_order(0, shape, tried, "first with room"),
             Rule::Weighted(_) => self.weighted(shape, tried),
-            Rule::LeastExpected { explore_every } => self.least_expected(*explore_every, shape, tried, now()),
+            Rule::LeastExpected { explore_every } => {
+                self.least_expected(*explore_every, shape, tried, now(), line_ops)
+            }
             Rule::BySize { threshold_bytes, small, explore_every } => {
                 self.by_size(*threshold_bytes, *small, *explore_every, shape, tried, spread, now())
             }
@@ -247,7 +250,14 @@ impl<S: Server> Lane<S> {
         self.in_order(turn, shape, tried, "those with a share have no room")
     }
 
-    fn least_expected(&self, explore_every: u32, shape: Shape, tried: &Tried, now: Nanos) -> Outcome {
+    fn least_expected(
+        &self,
+        explore_every: u32,
+        shape: Shape,
+        tried: &Tried,
+        now: Nanos,
+        line_ops: impl Fn() -> usize,
+    ) -> Outcome {
         let turn = self.next_turn();
         let count = self.candidates.len();
         let explores = explore_every > 0 && turn as u64 % u64::from(explore_every) == 0;
@@ -288,6 +298,9 @@ impl<S: Server> Lane<S> {
             };
         }
         let Some((index, backlog, expected)) = best else { return scan.end(&self.candidates) };
+        if scan.is_full && stale.is_none() && self.full_expected_ns(shape, now, line_ops()) < expected {
+            return Outcome::Full;
+        }
         if let Some(index) = stale.filter(|stale| *stale != index) {
             return Outcome::Found { index, room: 1, why: "explored: its rate is old" };
         }
@@ -299,6 +312,41 @@ impl<S: Server> Lane<S> {
         let slice = SLICE_NS as f64 / op_ns;
         let room = room.min(1 + ahead.max(slice) as usize);
         Outcome::Found { index, room, why: "least expected time" }
+    }
+
+    /// When the best of those that are full would be done with an operation at the end of the line.
+    fn full_expected_ns(&self, shape: Shape, now: Nanos, line_ops: usize) -> u64 {
+        let full = self.candidates.iter().filter(|server| {
+            server.state().is_usable() && server.can(shape) && server.backlog_ops() >= server.lend_max_ops()
+        });
+        let with_line = full.filter_map(|server| {
+            let op_ns = server.rates().of(shape)?.op_ns;
+            Some(server.expected_ns(shape, now)?.saturating_add((line_ops as f64 * op_ns) as u64))
+        });
+        with_line.min().unwrap_or(u64::MAX)
+    }
+
+    /// Whether an operation had better wait: nobody who can do it has room, or none of those who have would be done
+    /// before one that is full. `None` when nobody can do it.
+    pub(crate) fn waits(
+        &self,
+        shape: Shape,
+        now: impl Fn() -> Nanos,
+        line_ops: impl Fn() -> usize,
+    ) -> Option<bool> {
+        let is_able = |server: &&S| server.state().is_usable() && server.can(shape);
+        let has_room = |server: &&S| server.backlog_ops() < server.lend_max_ops();
+        let (mut open, mut full) = (0, 0);
+        for server in self.candidates.iter().filter(is_able) {
+            *(if has_room(&server) { &mut open } else { &mut full }) += 1;
+        }
+        if open == 0 || full == 0 || !matches!(self.rule, Rule::LeastExpected { .. }) {
+            return (open + full > 0).then_some(open == 0);
+        }
+        let now = now();
+        let open = self.candidates.iter().filter(is_able).filter(has_room);
+        let best = open.map(|server| server.expected_ns(shape, now).unwrap_or(0)).min();
+        Some(best.is_some_and(|best| self.full_expected_ns(shape, now, line_ops()) < best))
     }
 
     #[allow(clippy::too_many_arguments, reason = "the fields of the rule and of the pick")]

@@ -11,7 +11,9 @@ use crate::algorithm::{Algorithm, OpKind};
 use crate::clock::{Clock, Nanos};
 use crate::device::DeviceState;
 use crate::op::DeviceId;
+use crate::queue::waiting::Waiting;
 use crate::runtime::Runtime;
+use crate::session::PRIORITIES;
 use crate::shared::Shared;
 use crate::stats::counter::{Counter, thread_number};
 use crate::submit::{Shape, Tried};
@@ -110,12 +112,14 @@ pub(crate) struct Watch {
     /// Picks that the table could not serve although a usable device could.
     pub(crate) misses: Counter,
     decisions: Lock<Ring>,
+    waiting: Arc<Waiting>,
 }
 
 impl Watch {
-    pub(crate) fn new(clock: Clock) -> Self {
+    pub(crate) fn new(clock: Clock, waiting: &Arc<Waiting>) -> Self {
         Self {
             clock,
+            waiting: Arc::clone(waiting),
             picks: Default::default(),
             misses: Counter::default(),
             decisions: Lock::new(Ring::default()),
@@ -125,6 +129,11 @@ impl Watch {
     #[inline]
     pub(crate) fn now(&self) -> Nanos {
         self.clock.now()
+    }
+
+    /// Operations that wait for a device.
+    pub(crate) fn line_ops(&self) -> usize {
+        (0..PRIORITIES).map(|priority| self.waiting.len(priority)).sum()
     }
 
     /// Where rules without an order of their own begin: apart for different threads, but always alike where a seed must

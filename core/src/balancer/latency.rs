@@ -19,7 +19,7 @@ pub struct Latency {
 
 impl Default for Latency {
     fn default() -> Self {
-        Self { explore_percent: 2.0, move_ratio: 2.0 }
+        Self { explore_percent: 0.5, move_ratio: 2.0 }
     }
 }
 
@@ -75,7 +75,7 @@ impl Balancer for Latency {
             Parameter::new(
                 "explore_percent",
                 self.explore_percent,
-                "share of picks that may go to an idle device without a fresh rate, 0 to 50 (default 2)",
+                "share of picks that may go to an idle device without a fresh rate, 0 to 50 (default 0.5)",
             ),
             Parameter::new(
                 "move_ratio",

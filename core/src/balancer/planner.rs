@@ -10,6 +10,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::accuracy::Trial;
 use super::ejection::{Conduct, Ejection};
 use super::registry::{Registry, Running, Task};
 use super::routing::Routing;
@@ -71,7 +72,7 @@ pub(crate) enum Turn {
 
 enum Job {
     Plan { ticket: u64, switches: u64 },
-    Predict { switches: u64 },
+    Predict { switches: u64, since: Nanos },
     Task(Task),
 }
 
@@ -155,7 +156,8 @@ impl Shared {
     pub(crate) fn planner_due(&self) -> Nanos {
         let registry = self.planning.registry.lock();
         let is_asked = self.planning.wanted.load(Ordering::SeqCst) > registry.done;
-        if is_asked || !registry.tasks.is_empty() { Nanos(0) } else { registry.next_tick }
+        let is_open = registry.trial.as_ref().is_some_and(Trial::is_open);
+        if is_asked || is_open || !registry.tasks.is_empty() { Nanos(0) } else { registry.next_tick }
     }
 
     /// One turn of the planner number `life`.
@@ -196,9 +198,9 @@ impl Shared {
                 });
                 late
             }
-            Job::Predict { switches } => {
+            Job::Predict { switches, since } => {
                 let fork = guarded(|| balancer.fork()).flatten();
-                let prediction = fork.and_then(|fork| guarded(|| self.predict(fork)).flatten());
+                let prediction = fork.and_then(|fork| guarded(|| self.predict(fork, since)).flatten());
                 self.finish(life, &name, balancer, |_, registry| {
                     if registry.switches == switches
                         && let Some(trial) = &mut registry.trial
@@ -238,7 +240,7 @@ impl Shared {
             return Some(Job::Plan { ticket, switches });
         }
         let is_open = registry.trial.as_mut().is_some_and(|trial| trial.takes_prediction());
-        is_open.then_some(Job::Predict { switches })
+        is_open.then_some(Job::Predict { switches, since: registry.since })
     }
 
     /// Gives a policy back after a call. Returns it if nobody wants it any more, and whether this planner was given up.

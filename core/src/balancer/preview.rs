@@ -8,6 +8,7 @@ use super::arrivals::Arrival;
 use super::registry::Task;
 use super::replay::{Model, replay};
 use super::{Balancer, View};
+use crate::clock::Nanos;
 use crate::device::DeviceState;
 use crate::error::Error;
 use crate::runtime::Runtime;
@@ -48,9 +49,10 @@ pub struct DevicePreview {
 }
 
 impl Shared {
-    /// The latest arrivals, or how few there are.
-    fn sampled(&self) -> Result<Vec<Arrival>, Error> {
-        let arrivals = self.arrivals.latest(REPLAY_MAX_OPS);
+    /// The latest arrivals before a time, or how few there are.
+    fn sampled(&self, before: Nanos) -> Result<Vec<Arrival>, Error> {
+        let mut arrivals = self.arrivals.latest(REPLAY_MAX_OPS);
+        arrivals.retain(|arrival| arrival.time < before);
         let samples = arrivals.iter().map(|arrival| arrival.ops).sum();
         if samples < PREVIEW_MIN_OPS {
             return Err(Error::TooFewSamples { samples, min: PREVIEW_MIN_OPS });
@@ -79,7 +81,7 @@ impl Shared {
 
     fn preview(&self, name: &str) -> Result<Preview, Error> {
         self.planning.registry.lock().position(name)?;
-        let arrivals = self.sampled()?;
+        let arrivals = self.sampled(Nanos(u64::MAX))?;
         let model = self.model();
         if model.view.devices.iter().all(|device| device.state == DeviceState::Probation) {
             return Err(Error::NoPreview { name: name.to_owned(), reason: "no device is in service" });
@@ -104,8 +106,8 @@ impl Shared {
     }
 
     /// What a policy that has just come into force would have done with what came before. `None` without enough of it.
-    pub(crate) fn predict(&self, mut fork: Box<dyn Balancer>) -> Option<Preview> {
-        let arrivals = self.sampled().ok()?;
+    pub(crate) fn predict(&self, mut fork: Box<dyn Balancer>, before: Nanos) -> Option<Preview> {
+        let arrivals = self.sampled(before).ok()?;
         guarded_replay(fork.as_mut(), &self.model(), &arrivals)
     }
 }

@@ -260,14 +260,16 @@ impl Replay<'_> {
         let place = shape.algorithm() as usize * SIZE_CLASSES + size_class(shape.bytes());
         let lane = self.lanes.get(place).and_then(Option::as_ref);
         let tried = Tried::none();
-        let found = match lane.map_or(Outcome::None, |lane| lane.pick(shape, &tried, 0, || self.now)) {
-            Outcome::Found { index, .. } => lane.map(|lane| Rc::clone(&lane.candidates[index])),
-            Outcome::Full => None,
-            Outcome::None => match shortest(&self.devices, 0..self.devices.len(), 0, shape, &tried) {
-                Outcome::Found { index, .. } => Some(Rc::clone(&self.devices[index])),
-                _ => None,
-            },
-        };
+        let line_ops = || self.line.iter().map(VecDeque::len).sum();
+        let found =
+            match lane.map_or(Outcome::None, |lane| lane.pick(shape, &tried, 0, || self.now, line_ops)) {
+                Outcome::Found { index, .. } => lane.map(|lane| Rc::clone(&lane.candidates[index])),
+                Outcome::Full => None,
+                Outcome::None => match shortest(&self.devices, 0..self.devices.len(), 0, shape, &tried) {
+                    Outcome::Found { index, .. } => Some(Rc::clone(&self.devices[index])),
+                    _ => None,
+                },
+            };
         let Some(device) = found else { return false };
         device.ops.set(device.ops.get() + 1);
         if device.busy.get() < device.lanes {

@@ -88,7 +88,8 @@ impl Routing {
         &self.devices
     }
 
-    /// Whether each device that could serve an operation is full. Unlike `pick` it changes nothing.
+    /// Whether an operation has to wait: each device that could serve it is full, or the rule would rather wait for one
+    /// that is. Unlike `pick` it changes nothing.
     pub(crate) fn is_full(&self, shape: Shape, binding: Binding) -> bool {
         if !binding.is_none() {
             let bound = |device: &&Arc<Device>| binding.matches(device.numbers.0, device.numbers.1);
@@ -100,7 +101,7 @@ impl Routing {
             }
         }
         let lane = self.lane(shape.algorithm(), size_class(shape.bytes()));
-        let listed = lane.and_then(|lane| all_full(lane.candidates.iter(), shape));
+        let listed = lane.and_then(|lane| lane.waits(shape, || self.watch.now(), || self.watch.line_ops()));
         listed.or_else(|| all_full(self.devices.iter(), shape)).unwrap_or(false)
     }
 
@@ -127,7 +128,8 @@ impl Routing {
             return self.pick_unlisted(shape, tried, is_sampled);
         };
         let noted = is_sampled.then(|| self.watch.figures(&lane.candidates, shape, tried));
-        let outcome = lane.pick(shape, tried, self.watch.spread(), || self.watch.now());
+        let outcome =
+            lane.pick(shape, tried, self.watch.spread(), || self.watch.now(), || self.watch.line_ops());
         if let Some(figures) = noted {
             self.watch.note(&self.policy, lane.rule.name(), shape, figures, &lane.candidates, outcome);
         }
