@@ -96,6 +96,8 @@ settings! {
     ivs_per_key_max 1 ..= 1 << 32;
     main_queue_low_ops 0 ..= 1 << 24;
     seed 0 ..= u64::MAX;
+    plan_max_ns 1_000_000 ..= DAY_NS;
+    balancers_max 6 ..= 4_096;
 }
 
 #[cfg(all(test, not(loom)))]

@@ -13,7 +13,6 @@ use crate::device::DeviceState;
 use crate::op::DeviceId;
 use crate::queue::waiting::Waiting;
 use crate::runtime::Runtime;
-use crate::session::PRIORITIES;
 use crate::shared::Shared;
 use crate::stats::counter::{Counter, thread_number};
 use crate::submit::{Shape, Tried};
@@ -133,7 +132,7 @@ impl Watch {
 
     /// Operations that wait for a device.
     pub(crate) fn line_ops(&self) -> usize {
-        (0..PRIORITIES).map(|priority| self.waiting.len(priority)).sum()
+        self.waiting.total_ops()
     }
 
     /// Where rules without an order of their own begin: apart for different threads, but always alike where a seed must

@@ -130,6 +130,11 @@ impl Waiting {
         lines.total() > self.limit
     }
 
+    /// Tickets of all priorities, stale ones included.
+    pub(crate) fn total_ops(&self) -> usize {
+        self.counts.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         !self.blocks(0)
