@@ -17,7 +17,7 @@ impl Device {
         {
             let mut mail = self.mail.lock();
             mail.retain(|letter| !matches!(letter, Mail::Return { .. }));
-            mail.push(Mail::Return { keep_ops });
+            mail.push(Mail::Return { keep_ops, mark: self.ring.mark() });
         }
         self.attention.store(true, Ordering::Release);
     }
@@ -28,16 +28,19 @@ impl Shared {
     pub(crate) fn carry_out(&self, moves: &[Move]) {
         let devices = self.devices.load();
         for Move { from, keep_ops } in moves {
-            if let Some(device) = devices.iter().find(|device| device.id == *from) {
+            if let Some(device) = devices.iter().find(|device| device.id == *from && !device.ring.is_empty())
+            {
                 device.ask_back(*keep_ops);
                 self.look_after(device);
             }
         }
     }
 
-    /// Puts what lies in a device's queue beyond `keep_ops` back into line. Called by the holder of the run token.
-    pub(crate) fn return_queued(&self, device: &Device, keep_ops: usize) {
-        for _ in keep_ops..device.ring.len() {
+    /// Puts what lies in a device's queue beyond `keep_ops` back into line, but not what was put there after the mark:
+    /// that has been placed anew already. Called by the holder of the run token.
+    pub(crate) fn return_queued(&self, device: &Device, keep_ops: usize, mark: u64) {
+        let excess = device.ring.len().saturating_sub(keep_ops).min(device.ring.len_before(mark));
+        for _ in 0..excess {
             let Some(entry) = device.ring.pop() else { return };
             let queued = self.slab.current(entry).filter(|(_, word)| word.state() == State::Queued);
             if let Some((index, word)) = queued

@@ -55,6 +55,8 @@ pub(crate) enum Mail {
     Return {
         /// Operations that may stay.
         keep_ops: usize,
+        /// Only those that lay there at this mark of the ring.
+        mark: u64,
     },
     /// The device broke: what was lent to it is tried elsewhere.
     TakeBack,

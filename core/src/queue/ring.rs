@@ -43,6 +43,16 @@ impl Ring {
         (self.tail.load(Ordering::Acquire) - head) as usize
     }
 
+    /// The place of the next entry: a mark for [`Ring::len_before`].
+    pub(crate) fn mark(&self) -> u64 {
+        self.tail.load(Ordering::Acquire)
+    }
+
+    /// Entries that were there when the mark was taken, and still are.
+    pub(crate) fn len_before(&self, mark: u64) -> usize {
+        mark.saturating_sub(self.head.load(Ordering::Acquire)) as usize
+    }
+
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
@@ -111,6 +121,16 @@ mod tests {
         assert_eq!((2..=6).map(|_| ring.pop().unwrap()).collect::<Vec<_>>(), [2, 3, 4, 5, 6]);
         assert_eq!(ring.pop(), None);
         assert!(ring.is_empty());
+    }
+
+    #[test]
+    fn a_mark_tells_the_entries_before_it_from_those_after() {
+        let ring = Ring::new(8);
+        ring.push(&[1, 2, 3]);
+        let mark = ring.mark();
+        ring.push(&[4]);
+        ring.pop();
+        assert_eq!((ring.len_before(mark), ring.len()), (2, 3));
     }
 
     #[test]

@@ -120,7 +120,7 @@ impl Shared {
                         shadow.forget(session);
                     }
                 }
-                Mail::Return { keep_ops } => self.return_queued(device, keep_ops),
+                Mail::Return { keep_ops, mark } => self.return_queued(device, keep_ops, mark),
                 Mail::TakeBack => {
                     self.take_back_lent(device);
                 }
