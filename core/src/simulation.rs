@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::device::fault::Lot;
 use crate::queue::word::State;
 use crate::runtime::Runtime;
+use crate::stats::counter::pin_thread_number;
 use crate::submit::Shape;
 use crate::sync::atomic::Ordering;
 use crate::worker::control::{Control, TICK_NS};
@@ -32,6 +33,8 @@ pub struct Census {
     pub queued_ops: u64,
     /// Begun, not completed.
     pub in_flight_ops: u64,
+    /// Finished, and waiting for their turn in an ordered session.
+    pub held_back_ops: u64,
     /// Completed, not fetched.
     pub done_ops: u64,
 }
@@ -40,6 +43,8 @@ impl Simulation {
     /// A simulated runtime; `config.seed` decides the order of events.
     pub fn new(config: Config) -> Self {
         let lot = Lot::new(config.seed);
+        // Ties between devices are broken by the thread's number, which must not depend on who was there before.
+        pin_thread_number();
         let runtime = Runtime::unthreaded(config);
         let workers = runtime.shared.workers;
         Self {
@@ -93,6 +98,11 @@ impl Simulation {
         }
     }
 
+    /// Whether something is due that was not polled yet.
+    pub fn is_due(&self) -> bool {
+        self.next_due() <= self.runtime.now()
+    }
+
     fn next_due(&self) -> Nanos {
         let devices = self.runtime.shared.devices.load();
         let due = devices.iter().map(|device| device.due_ns.load(Ordering::Relaxed)).min();
@@ -107,6 +117,7 @@ impl Simulation {
             match word.state() {
                 State::Free => {}
                 State::Done => census.done_ops += 1,
+                State::Parked => census.held_back_ops += 1,
                 _ if shape.is_started() => census.in_flight_ops += 1,
                 _ if shape.is_dispatched() => census.queued_ops += 1,
                 _ => census.waiting_ops += 1,

@@ -100,6 +100,11 @@ pub(crate) fn thread_number() -> usize {
     })
 }
 
+/// Gives the calling thread number 0, as in a simulation, where it must not depend on who was there before.
+pub(crate) fn pin_thread_number() {
+    NUMBER.with(|number| number.set(0));
+}
+
 /// What is counted for each device. `taken` counts before the ring is filled; the rest is the run-token holder's,
 /// except what is moved out or abandoned.
 #[derive(Debug, Default)]
