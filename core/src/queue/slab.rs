@@ -203,10 +203,13 @@ impl<B: Default> Slab<B> {
         Word(self.slot(index).word.load(Ordering::Acquire))
     }
 
-    /// The word behind a ring entry, unless the entry is stale.
+    /// The word behind a ring entry or ticket, unless it is stale or names no slot.
     #[inline]
     pub(crate) fn current(&self, entry: u64) -> Option<(u32, Word)> {
         let (index, stamp) = split(entry);
+        if index >= self.limit {
+            return None;
+        }
         let word = self.word(index);
         (word.stamp() == stamp).then_some((index, word))
     }

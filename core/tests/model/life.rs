@@ -43,6 +43,7 @@ pub struct Life {
     /// Futures of sessions that were closed.
     orphans: Vec<(Op, OpFuture)>,
     removals: BTreeMap<&'static str, u64>,
+    numbers: u64,
     accepted: u64,
     refused: u64,
     completed: u64,
@@ -70,6 +71,7 @@ impl Life {
             clients: Vec::new(),
             orphans: Vec::new(),
             removals: BTreeMap::new(),
+            numbers: 0,
             accepted: 0,
             refused: 0,
             completed: 0,
@@ -255,14 +257,17 @@ impl Life {
             );
         }
         for _ in 0..count {
-            let op = Op { sort: client.sort, key: client.key, number: self.accepted + self.refused, bytes };
+            let op = Op { sort: client.sort, key: client.key, number: self.numbers, bytes };
+            self.numbers += 1;
             match &mut client.face {
                 Face::Ring { burst, expected } => {
                     let mut requests = vec![op.request()];
+                    // A full ring does not ask the runtime.
+                    let is_asked = burst.outstanding_ops() < MAIN_QUEUE_MAX_OPS;
                     let taken = burst.submit(&mut requests);
                     requests.extend(burst.refused().into_iter().map(|refused| refused.request));
                     self.accepted += taken as u64;
-                    self.refused += requests.len() as u64;
+                    self.refused += u64::from(is_asked) * requests.len() as u64;
                     assert_eq!(taken + requests.len(), 1, "taken or handed back");
                     match requests.first() {
                         Some(request) => {
@@ -326,7 +331,7 @@ impl Life {
             if let Face::Futures(futures) = &mut client.face
                 && !futures.is_empty()
             {
-                futures.swap_remove(draw % futures.len());
+                drop(futures.swap_remove(draw % futures.len()));
                 self.dropped += 1;
                 return;
             }
