@@ -1,6 +1,6 @@
 //! What happened: numbered events in a bounded ring, for readers at their own pace.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -103,7 +103,10 @@ pub(crate) struct Draft {
 struct Ring {
     events: VecDeque<Arc<Event>>,
     last_seq: u64,
-    wakers: Vec<Waker>,
+    /// Readers that wait, by number.
+    wakers: BTreeMap<u64, Waker>,
+    last_reader: u64,
+    is_closed: bool,
 }
 
 /// Tasks to be woken. Their code is the caller's own, so it must not run while a lock is held.
@@ -159,7 +162,17 @@ impl EventLog {
         }
         let event = Event { seq, time_ns, kind, severity, object, name, from, to, reason, uid };
         ring.events.push_back(Arc::new(event));
-        Wakers(std::mem::take(&mut ring.wakers))
+        Wakers(std::mem::take(&mut ring.wakers).into_values().collect())
+    }
+
+    /// Nothing more will happen: readers are told when they have read the rest.
+    pub(crate) fn close(&self) {
+        let wakers = {
+            let mut ring = self.ring.lock();
+            ring.is_closed = true;
+            Wakers(std::mem::take(&mut ring.wakers).into_values().collect())
+        };
+        wakers.wake();
     }
 
     /// Number of the newest event, 0 when there was none.
@@ -195,6 +208,8 @@ pub enum Feed {
     Event(Arc<Event>),
     /// The reader was too slow: that many events are gone.
     Lost(u64),
+    /// The runtime has ended, and everything was read.
+    Closed,
 }
 
 /// A reader of events; it costs the runtime nothing while it does not read.
@@ -212,7 +227,7 @@ impl EventSubscription {
     /// Safe: a dropped future has taken nothing.
     #[allow(clippy::should_implement_trait, reason = "an asynchronous `next`, as streams have it")]
     pub fn next(&mut self) -> NextEvent<'_> {
-        NextEvent(self)
+        NextEvent { reader: self, number: None }
     }
 
     /// The next event, if there is one.
@@ -224,7 +239,7 @@ impl EventSubscription {
 
     fn take(&mut self, ring: &Ring) -> Option<Feed> {
         if self.next > ring.last_seq {
-            return None;
+            return ring.is_closed.then_some(Feed::Closed);
         }
         let oldest = ring.events.front().map_or(ring.last_seq + 1, |event| event.seq);
         if self.next < oldest {
@@ -240,22 +255,35 @@ impl EventSubscription {
 
 /// Future of [`EventSubscription::next`].
 #[derive(Debug)]
-pub struct NextEvent<'a>(&'a mut EventSubscription);
+pub struct NextEvent<'a> {
+    reader: &'a mut EventSubscription,
+    /// Its number among those who wait.
+    number: Option<u64>,
+}
 
 impl Future for NextEvent<'_> {
     type Output = Feed;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Feed> {
-        let log = Arc::clone(&self.0.log);
+        let log = Arc::clone(&self.reader.log);
         let mut ring = log.ring.lock();
-        match self.0.take(&ring) {
-            Some(feed) => Poll::Ready(feed),
-            None => {
-                if !ring.wakers.iter().any(|waker| waker.will_wake(context.waker())) {
-                    ring.wakers.push(context.waker().clone());
-                }
-                Poll::Pending
-            }
+        if let Some(feed) = self.reader.take(&ring) {
+            return Poll::Ready(feed);
+        }
+        let number = *self.number.get_or_insert_with(|| {
+            ring.last_reader += 1;
+            ring.last_reader
+        });
+        ring.wakers.insert(number, context.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for NextEvent<'_> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            let waker = self.reader.log.ring.lock().wakers.remove(&number);
+            drop(waker);
         }
     }
 }
@@ -290,10 +318,22 @@ mod tests {
         let seqs: Vec<u64> = std::iter::from_fn(|| reader.try_next())
             .map(|feed| match feed {
                 Feed::Event(event) => event.seq,
-                Feed::Lost(_) => 0,
+                Feed::Lost(_) | Feed::Closed => 0,
             })
             .collect();
         assert_eq!(seqs, [7, 8, 9, 10]);
+    }
+
+    #[test]
+    fn a_reader_that_gave_up_leaves_nothing_behind_and_the_end_is_told() {
+        let log = log_of(1, 8);
+        let mut reader = log.subscribe(Some(0));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(matches!(std::pin::pin!(reader.next()).poll(&mut context), Poll::Ready(Feed::Event(_))));
+        assert!(std::pin::pin!(reader.next()).poll(&mut context).is_pending());
+        assert!(log.ring.lock().wakers.is_empty());
+        log.close();
+        assert_eq!(std::pin::pin!(reader.next()).poll(&mut context), Poll::Ready(Feed::Closed));
     }
 
     #[test]

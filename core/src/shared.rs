@@ -128,6 +128,7 @@ impl Shared {
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
         self.stopped.store(true, Ordering::SeqCst);
+        self.events.close();
         self.room.notify();
     }
 

@@ -1,10 +1,13 @@
 //! One file or flow, a chunk at a time: the chain (iv, counter, midstate) lives here, so that any device may take the
 //! next chunk.
 
+use std::future::Future;
+
 use crate::algorithm::{Class, OpKind};
 use crate::error::{Error, OpError};
 use crate::op::{Chain, Completion, Iv, Output, Refused, Request};
 use crate::session::Session;
+use crate::submit::OpFuture;
 use crate::submit::blocking::block_on;
 
 /// Why a stream ended early. A chunk that failed was not committed; the stream takes no further chunk.
@@ -29,7 +32,7 @@ impl Session {
     /// [`Error::NoStream`] for an AEAD or random, [`Error::NotSupported`], [`Error::IvLength`].
     pub fn stream(&self, kind: OpKind, iv: Iv) -> Result<Stream, Error> {
         let algorithm = self.spec().algorithm;
-        if !algorithm.streams() {
+        if !algorithm.streams() || !self.spec().route.is_empty() {
             return Err(Error::NoStream { algorithm });
         }
         if !algorithm.ops().contains(&kind) {
@@ -46,6 +49,17 @@ impl Session {
             held_back: Vec::new(),
         })
     }
+}
+
+/// A chunk on its way.
+enum Begun {
+    /// Nothing to carry out yet.
+    Nothing(Vec<u8>),
+    Chunk {
+        future: OpFuture,
+        chain: Box<Chain>,
+        next_iv: Option<Iv>,
+    },
 }
 
 /// A stream: one chunk outstanding at a time.
@@ -69,9 +83,14 @@ impl Stream {
     /// [`Error::PartialBlock`] for another length, else as the operation ends.
     ///
     /// # Cancel safety
-    /// Not safe: a dropped call breaks the stream off, so that no chunk can be skipped unnoticed.
-    pub async fn update(&mut self, chunk: Vec<u8>) -> Result<Vec<u8>, StreamError> {
-        self.step(chunk, false).await.map(|(data, _)| data)
+    /// The chunk is taken when this is called. Not safe to drop from then on: it breaks the stream off, so that no chunk
+    /// can be skipped unnoticed.
+    pub fn update(
+        &mut self,
+        chunk: Vec<u8>,
+    ) -> impl Future<Output = Result<Vec<u8>, StreamError>> + Send + '_ {
+        let begun = self.begin(chunk, false);
+        async move { self.end(begun?).await.map(|(data, _)| data) }
     }
 
     /// Carries out the last chunk, of any length that the algorithm takes (it may be empty), and returns it with the
@@ -80,7 +99,8 @@ impl Stream {
     /// # Errors
     /// As [`Stream::update`]; [`OpError::DecryptionFailed`] for wrong padding.
     pub async fn finish(mut self, last: Vec<u8>) -> Result<(Vec<u8>, Output), StreamError> {
-        self.step(last, true).await
+        let begun = self.begin(last, true)?;
+        self.end(begun).await
     }
 
     /// [`Stream::update`] without an executor.
@@ -106,7 +126,8 @@ impl Stream {
         }
     }
 
-    async fn step(&mut self, mut chunk: Vec<u8>, is_last: bool) -> Result<(Vec<u8>, Output), StreamError> {
+    /// Submits a chunk.
+    fn begin(&mut self, mut chunk: Vec<u8>, is_last: bool) -> Result<Begun, StreamError> {
         let spec = self.session.spec();
         let (algorithm, block) = (spec.algorithm, self.quantum());
         if !is_last && !chunk.len().is_multiple_of(block) {
@@ -120,28 +141,37 @@ impl Stream {
             self.hold_back(&mut chunk, is_last);
         }
         if chunk.is_empty() && !is_last {
-            return Ok((chunk, Output::NONE));
+            return Ok(Begun::Nothing(chunk));
         }
         let mut chain = self.chain.take().ok_or(StreamError::BrokenOff)?;
         chain.last = is_last;
         let next_iv = self.next_iv_from_input(&chunk);
         let mut request = Request { kind: Some(self.kind), data: chunk, iv: self.iv, ..Request::default() };
-        let is_hash = matches!(algorithm.class(), Class::Digest | Class::Mac);
         request.chain = Some(chain.clone());
-        let completion = match self.session.submit(request).await {
-            Ok(completion) => completion,
+        match self.session.submit_now(request) {
+            Ok(future) => Ok(Begun::Chunk { future, chain, next_iv }),
             Err(Refused { error, .. }) => {
                 // Nothing happened to the stream.
                 self.chain = Some(chain);
                 self.held_back = held_before;
-                return Err(error.into());
+                Err(error.into())
             }
+        }
+    }
+
+    /// Waits for a chunk and commits it.
+    async fn end(&mut self, begun: Begun) -> Result<(Vec<u8>, Output), StreamError> {
+        let (future, chain, next_iv) = match begun {
+            Begun::Nothing(chunk) => return Ok((chunk, Output::NONE)),
+            Begun::Chunk { future, chain, next_iv } => (future, chain, next_iv),
         };
+        let completion = future.await.map_err(|refused| refused.error)?;
         let Completion { result, data, output, chain: after, .. } = completion;
         result?;
         if let Some(iv) = next_iv.or_else(|| self.next_iv_from_output(&data)) {
             self.iv = iv;
         }
+        let is_hash = matches!(self.session.spec().algorithm.class(), Class::Digest | Class::Mac);
         let mut after = if is_hash { after.unwrap_or(chain) } else { chain };
         after.first = false;
         self.chain = Some(after);

@@ -32,6 +32,17 @@ impl Session {
     }
 }
 
+impl Session {
+    /// As [`Session::submit`], but accepted or refused here and not at the first poll.
+    pub(crate) fn submit_now(&self, request: Request) -> Result<OpFuture, Refused> {
+        let shared = Arc::clone(&self.shared);
+        match shared.accept_one(self, request) {
+            Ok(index) => Ok(OpFuture { shared, stage: Stage::Pending(index) }),
+            Err(refused) => Err(*refused),
+        }
+    }
+}
+
 /// Future of [`Session::submit`].
 #[derive(Debug)]
 #[must_use = "an operation is submitted when its future is polled"]

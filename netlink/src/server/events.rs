@@ -89,6 +89,7 @@ impl Pump {
                 Feed::Lost(lost) => {
                     body.u64(a::LOST, lost);
                 }
+                Feed::Closed => return,
             }
             let Ok(datagram) = server::event(body) else { continue };
             if self.out.send(datagram).await.is_err() {
