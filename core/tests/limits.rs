@@ -237,6 +237,7 @@ fn i7_the_event_ring_keeps_its_limit_and_a_late_reader_is_told() {
         .map(|feed| match feed {
             Feed::Event(event) => event.name.clone(),
             Feed::Lost(count) => panic!("{count} lost"),
+            Feed::Closed => panic!("the runtime is there"),
         })
         .collect();
     assert_eq!(names, ["null1", "null2", "null3", "null4"]);
