@@ -26,6 +26,7 @@ pub mod algorithm;
 pub mod balancer;
 pub mod clock;
 pub mod config;
+pub mod conformance;
 pub mod device;
 pub mod error;
 pub mod event;

@@ -282,6 +282,10 @@ impl QueuedDevice for Faulted {
         self.overtaken = None;
         self.device().reset()
     }
+
+    fn keys_held(&self) -> usize {
+        self.device_ref().keys_held()
+    }
 }
 
 const DEAD: &str = "device is dead";

@@ -10,6 +10,7 @@ use crate::key::Key;
 use crate::op::{Chain, Iv, Output};
 use crate::session::SessionSpec;
 
+pub mod bridge;
 pub mod fault;
 mod faulted;
 pub(crate) mod kind;
@@ -207,6 +208,10 @@ pub trait QueuedDevice: Send {
     /// # Errors
     /// [`Error::Device`] when the device does not come back.
     fn reset(&mut self) -> Result<(), Error>;
+    /// Keys that calls which never returned may still use, after a reset or the end of their session.
+    fn keys_held(&self) -> usize {
+        0
+    }
 }
 
 /// One operation of a run, on the caller's own buffers.

@@ -21,7 +21,7 @@ use crate::stats::histogram::HistogramCells;
 use crate::stats::{DeviceCounters, DeviceQueue, DeviceStatus, LeavingStatus};
 use crate::submit::Shape;
 use crate::sync::Lock;
-use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::worker::conclude::Delivery;
 use crate::worker::control::TICK_NS;
 
@@ -153,6 +153,8 @@ pub(crate) struct Device {
     pub(crate) answer_ns: AtomicU64,
     /// When it last did something, nanoseconds.
     pub(crate) active_ns: AtomicU64,
+    /// Keys that hung calls of the engine may still use.
+    pub(crate) keys_held: AtomicUsize,
     pub(crate) beats_sent: Counter,
     pub(crate) beats_failed: Counter,
     /// Share of operations that get a second opinion, as the bits of a float.
@@ -226,6 +228,7 @@ impl Device {
             op_cost_ns: AtomicU64::new(1_000),
             answer_ns: AtomicU64::new(0),
             active_ns: AtomicU64::new(now.0),
+            keys_held: AtomicUsize::new(0),
             beats_sent: Counter::default(),
             beats_failed: Counter::default(),
             shadow_rate: AtomicU64::new(0),
@@ -372,6 +375,7 @@ impl Device {
             total: self.total.read(),
             fault: self.fault.lock().spec.clone(),
             probation_percent: self.probation_percent.load(Ordering::Relaxed),
+            keys_held: self.keys_held.load(Ordering::Relaxed),
             heartbeats_sent: self.beats_sent.read(),
             heartbeats_failed: self.beats_failed.read(),
             shadow_rate: f64::from_bits(self.shadow_rate.load(Ordering::Relaxed)),

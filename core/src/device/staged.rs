@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Answer, DeviceError, DeviceInfo, DirectDevice, DirectOp, Handle, Product, QueuedDevice, QueuedOp, Score,
+    Answer, DeviceError, DeviceInfo, DirectDevice, DirectOp, Handle, Product, QueuedDevice, QueuedOp, Run,
+    Score,
 };
 use crate::algorithm::OpKind;
 use crate::clock::Nanos;
@@ -13,7 +14,7 @@ use crate::op::Output;
 use crate::session::SessionSpec;
 
 /// Carries one operation out in memory of its own.
-pub(crate) fn carry_out(device: &dyn DirectDevice, op: QueuedOp) -> Answer {
+pub(crate) fn carry_out(op: QueuedOp, execute: impl FnOnce(&mut Run<'_>)) -> Answer {
     let QueuedOp { ticket, handle, algorithm, kind, iv, aad, source, mut chain } = op;
     let writes = matches!(kind, OpKind::Encrypt | OpKind::Decrypt | OpKind::Random);
     // Room for a tag, so that appending it does not move the data.
@@ -32,7 +33,7 @@ pub(crate) fn carry_out(device: &dyn DirectDevice, op: QueuedOp) -> Answer {
         chain: chain.as_deref_mut(),
         result: None,
     }];
-    device.execute(&mut run);
+    execute(&mut run);
     let no_answer =
         DeviceError::Failed { reason: "no answer", progress: Progress::NotStarted, source_intact: true };
     // The source is whole whatever became of the copy.
@@ -83,7 +84,7 @@ impl QueuedDevice for Staged {
 
     fn submit(&mut self, _now: Nanos, ops: &mut Vec<QueuedOp>) {
         let device = &self.device;
-        self.ready.extend(ops.drain(..).map(|op| carry_out(device.as_ref(), op)));
+        self.ready.extend(ops.drain(..).map(|op| carry_out(op, |run| device.execute(run))));
     }
 
     fn room(&self) -> usize {

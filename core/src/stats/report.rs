@@ -72,6 +72,8 @@ pub struct DeviceStatus {
     pub fault: Option<FaultSpec>,
     /// Share of load it may get, in percent: 100 unless in probation.
     pub probation_percent: u8,
+    /// Keys that calls which never returned may still use; they are wiped when those return.
+    pub keys_held: usize,
     /// Known answers asked because it was idle.
     pub heartbeats_sent: u64,
     /// Of these, answered wrong or not at all.

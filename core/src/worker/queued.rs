@@ -173,6 +173,9 @@ impl Shared {
         };
         device.due_ns.store(due, Ordering::Relaxed);
         device.cells.in_flight.store(in_flight, Ordering::Relaxed);
+        if device.keys_held.load(Ordering::Relaxed) > 0 {
+            self.report_held_keys(device, exec);
+        }
     }
 
     /// Gives an answer its second opinion, if it is one of the sample. The source is shared, and as it was.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::device::fault::FaultSpec;
-use crate::device::mount::Mount;
+use crate::device::mount::{Mount, guarded};
 use crate::device::registry::{Device, Exec, Mail};
 use crate::device::{DeviceState, Ticket};
+use crate::event::{Draft, EventKind, Severity};
 use crate::health::Purpose;
 use crate::health::selftest::Selftest;
 use crate::health::silence::Lent;
@@ -119,6 +120,7 @@ impl Shared {
                     if let Some(shadow) = &mut exec.shadow {
                         shadow.forget(session);
                     }
+                    self.report_held_keys(device, exec);
                 }
                 Mail::Return { keep_ops, mark } => self.return_queued(device, keep_ops, mark),
                 Mail::TakeBack => {
@@ -143,6 +145,7 @@ impl Shared {
             device.cells.in_flight.store(0, Ordering::Relaxed);
             exec.answers.clear();
             exec.lent = Lent::default();
+            self.report_held_keys(device, exec);
             if let Err(error) = reset {
                 let reason = format!("reset failed: {}", words(&error));
                 return self.selftest_ended(device, Err(reason), purpose, uid);
@@ -171,6 +174,24 @@ impl Shared {
         device.active_ns.store(self.now().0, Ordering::Relaxed);
         self.selftest_ended(device, verdict, purpose, uid);
         true
+    }
+
+    /// A key that a hung library still holds is reported as such.
+    pub(crate) fn report_held_keys(&self, device: &Device, exec: &mut Exec) {
+        let held = exec.engine.queued().and_then(|engine| guarded(|| engine.keys_held())).unwrap_or(0);
+        let before = device.keys_held.swap(held, Ordering::Relaxed);
+        if held > before {
+            self.events.push(Draft {
+                kind: EventKind::Device,
+                severity: Severity::Warn,
+                object: "device",
+                name: device.name.clone(),
+                from: format!("{before} keys held"),
+                to: format!("{held} keys held"),
+                reason: "calls that have not returned may still use them".to_owned(),
+                uid: self.owner,
+            });
+        }
     }
 
     fn put_fault(&self, device: &Arc<Device>, exec: &mut Exec, spec: FaultSpec, number: u64) {

@@ -125,7 +125,7 @@ impl QueuedDevice for Sim {
                 return Some(first.due);
             }
             if let Some(Reverse(pending)) = self.pending.pop() {
-                done.push(carry_out(&self.soft, pending.op));
+                done.push(carry_out(pending.op, |run| self.soft.execute(run)));
             }
         }
         None
