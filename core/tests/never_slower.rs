@@ -1,0 +1,69 @@
+//! I9: one operation costs the direct call and a small fixed budget. How small is measured by `cargo bench -p
+//! acrypto-core`; here is what the budget is made of: no other thread, no waiting, and hardly an allocation.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::alloc::System;
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Waker};
+
+use acrypto_core::simulation::Simulation;
+use acrypto_core::{Algorithm, Completion, Config, Key, Request, Session, SessionSpec};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const IV: [u8; 16] = [1; 16];
+
+fn allocations() -> usize {
+    let stats = ALLOCATOR.stats();
+    stats.allocations + stats.reallocations
+}
+
+/// No thread but this one: whatever is done is done by the caller.
+fn session() -> (Simulation, Session) {
+    let simulation = Simulation::new(Config::default());
+    simulation.runtime().add_device_of_kind("soft0", "soft", &[], 0).unwrap();
+    let spec = SessionSpec::new(Algorithm::Aes128Ctr);
+    let session = simulation.runtime().session(spec, Key::new(vec![1; 16])).unwrap();
+    (simulation, session)
+}
+
+fn burst_allocations(session: &Session) -> usize {
+    const OPS: usize = 32;
+    let mut burst = session.burst(OPS);
+    let mut requests: Vec<Request> = (0..OPS).map(|_| Request::encrypt(vec![0; 64], IV)).collect();
+    let mut completions: Vec<Completion> = Vec::with_capacity(OPS);
+    let mut round = |rounds: usize| {
+        let before = allocations();
+        for _ in 0..rounds {
+            assert_eq!(burst.submit(&mut requests), OPS);
+            while burst.outstanding_ops() > 0 {
+                burst.poll(&mut completions, OPS);
+            }
+            requests.extend(completions.drain(..).map(|completion| Request::encrypt(completion.data, IV)));
+        }
+        allocations() - before
+    };
+    round(4);
+    round(1_000)
+}
+
+/// One test, because the allocator counts for all.
+#[test]
+fn i9_an_operation_in_an_idle_runtime_takes_no_detour() {
+    let (_simulation, session) = session();
+    let mut context = Context::from_waker(Waker::noop());
+    // The first one opens the session on the device.
+    assert!(session.call(Request::encrypt(vec![0; 64], IV)).is_ok());
+    for _ in 0..100 {
+        let request = Request::encrypt(vec![0; 64], IV);
+        let before = allocations();
+        let done = pin!(session.submit(request)).poll(&mut context);
+        assert!(done.is_ready(), "carried out at the first poll, on the caller's thread");
+        assert!(allocations() - before <= 2, "{} allocations", allocations() - before);
+    }
+    assert_eq!(burst_allocations(&session), 0, "a ring in steady state allocates nothing");
+}
