@@ -204,6 +204,18 @@ impl Request {
         Self::new(OpKind::Random, vec![0; len])
     }
 
+    /// With this iv, of the algorithm's length.
+    pub fn with_iv(mut self, iv: Iv) -> Self {
+        self.iv = iv;
+        self
+    }
+
+    /// With this time to live, in nanoseconds; 0 takes the session's.
+    pub fn with_deadline_ns(mut self, deadline_ns: u64) -> Self {
+        self.deadline_ns = deadline_ns;
+        self
+    }
+
     /// With associated data.
     pub fn with_aad(mut self, aad: Vec<u8>) -> Self {
         self.aad = aad;

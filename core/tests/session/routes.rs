@@ -34,9 +34,7 @@ fn single_pass(runtime: &Runtime) -> Session {
 }
 
 fn call(session: &Session, kind: OpKind, data: Vec<u8>, aad: &[u8]) -> Completion {
-    let mut request = Request::new(kind, data);
-    request.iv = IV.into();
-    session.call(request.with_aad(aad.to_vec())).unwrap()
+    session.call(Request::new(kind, data).with_iv(IV.into()).with_aad(aad.to_vec())).unwrap()
 }
 
 fn threaded() -> Runtime {

@@ -4,7 +4,7 @@ use acrypto_core::{Config, Runtime, SessionSpec};
 
 use super::{Flood, add_sim, ctr, simulation};
 
-const WINDOW_NS: u64 = 500_000_000;
+const WINDOW_NS: u64 = 200_000_000;
 const STEP_NS: u64 = 1_000_000;
 
 fn tenants(runtime: &Runtime, names: &[(&str, u32)]) -> Vec<Flood> {
