@@ -310,7 +310,7 @@ impl<S: Server> Lane<S> {
         let op_ns = server.rates().of(shape).map_or(1.0, |rate| rate.op_ns.max(1.0));
         let ahead = (second - expected) as f64 / op_ns;
         let slice = SLICE_NS as f64 / op_ns;
-        let room = room.min(1 + ahead.max(slice) as usize);
+        let room = room.min((ahead.max(slice) as usize).saturating_add(1));
         Outcome::Found { index, room, why: "least expected time" }
     }
 

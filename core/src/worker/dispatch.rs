@@ -100,10 +100,15 @@ impl Shared {
             let (word, meta) = (held.word(), held.meta());
             let shape = Shape(meta.shape.load(Ordering::Relaxed));
             match routing.pick(shape, &held.body().tried, binding(meta, shape)) {
-                Pick::Full => match held.repost(State::Waiting, word.attempt(), NO_DEVICE) {
-                    Ok(entry) => kept.push((place, entry)),
-                    Err(held) => ended.push(held),
-                },
+                Pick::Full => {
+                    if held.body().tried.is_empty() {
+                        full.push(place.lane);
+                    }
+                    match held.repost(State::Waiting, word.attempt(), NO_DEVICE) {
+                        Ok(entry) => kept.push((place, entry)),
+                        Err(held) => ended.push(held),
+                    }
+                }
                 Pick::Device(device, _) => {
                     moved = true;
                     let weight = u64::from(self.tenants.weight(place.tenant));
