@@ -1,5 +1,7 @@
 //! The adapters among the examples do what they say.
 
+#[path = "../examples/own_balancer.rs"]
+mod own_balancer;
 #[path = "../examples/rustcrypto_aead.rs"]
 mod rustcrypto_aead;
 #[path = "../examples/rustcrypto_digest.rs"]
@@ -8,6 +10,11 @@ mod rustcrypto_digest;
 mod rustls_provider;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+#[test]
+fn a_balancer_of_ones_own_is_followed() -> Outcome {
+    own_balancer::main()
+}
 
 #[test]
 fn code_for_the_aead_traits_runs_on_a_session() -> Outcome {

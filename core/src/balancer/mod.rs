@@ -10,7 +10,7 @@ use crate::clock::Nanos;
 use crate::device::DeviceState;
 use crate::error::Error;
 use crate::op::DeviceId;
-use crate::submit::SIZE_CLASSES;
+pub use crate::submit::{SIZE_CLASS_STARTS, SIZE_CLASSES};
 
 mod accuracy;
 pub(crate) mod api;

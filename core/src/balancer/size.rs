@@ -114,3 +114,77 @@ impl Balancer for Size {
         Some(Box::new(self.clone()))
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::balancer::Rate;
+    use crate::clock::Nanos;
+    use crate::device::DeviceState;
+    use crate::op::DeviceId;
+
+    /// Measured at 64, 1,000, 10,000 and 100,000 bytes.
+    fn device(id: u16, is_direct: bool, service_ns: [f64; 4]) -> DeviceView {
+        let bytes = [64.0, 1_000.0, 10_000.0, 100_000.0];
+        let rate = |class: usize| Rate {
+            service_ns: service_ns[class],
+            op_ns: service_ns[class],
+            bytes: bytes[class],
+            samples: 10,
+            noted_ns: 0,
+        };
+        DeviceView {
+            id: DeviceId(id),
+            name: format!("dev{id}"),
+            kind: "soft",
+            is_direct,
+            state: DeviceState::Up,
+            algorithms: vec![Algorithm::Aes128Ctr],
+            backlog_ops: 0,
+            queued_ops: 0,
+            busy_ns: Some(0),
+            overall: Some(rate(0)),
+            rates: (0..4).map(|class| (Algorithm::Aes128Ctr, class, rate(class))).collect(),
+        }
+    }
+
+    fn threshold(policy: &mut Size, direct: [f64; 4], queued: [f64; 4]) -> usize {
+        let view = View { now: Nanos(0), devices: vec![device(0, true, direct), device(1, false, queued)] };
+        let mut table = Table::default();
+        policy.plan(&view, &mut table);
+        match table.row(Algorithm::Aes128Ctr, 0).map(|row| &row.rule) {
+            Some(Rule::BySize { threshold_bytes, small: 1, .. }) => *threshold_bytes,
+            rule => panic!("{rule:?}"),
+        }
+    }
+
+    #[test]
+    fn the_threshold_is_where_both_take_as_long() {
+        // A nanosecond a byte against 5,500 ns: they meet at 5,500 bytes.
+        let direct = [64.0, 1_000.0, 10_000.0, 100_000.0];
+        assert_eq!(threshold(&mut Size::default(), direct, [5_500.0; 4]), 5_500);
+        assert_eq!(threshold(&mut Size::default(), direct, [10.0; 4]), 0, "the accelerator is always faster");
+        assert_eq!(
+            threshold(&mut Size::default(), direct, [1e9; 4]),
+            usize::MAX,
+            "software is always faster"
+        );
+    }
+
+    #[test]
+    fn the_threshold_does_not_follow_small_changes() {
+        let mut policy = Size::default();
+        let direct = [64.0, 1_000.0, 10_000.0, 100_000.0];
+        assert_eq!(threshold(&mut policy, direct, [8_000.0; 4]), 8_000);
+        assert_eq!(threshold(&mut policy, direct, [9_500.0; 4]), 8_000);
+        assert_eq!(threshold(&mut policy, direct, [7_000.0; 4]), 8_000);
+        assert_eq!(threshold(&mut policy, direct, [3_000.0; 4]), 3_000);
+    }
+
+    #[test]
+    fn a_threshold_that_is_set_is_kept() {
+        let mut policy = Size::default();
+        policy.set("threshold_bytes", "777").unwrap();
+        assert_eq!(threshold(&mut policy, [1.0; 4], [1e9; 4]), 777);
+    }
+}
