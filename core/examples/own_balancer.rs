@@ -25,6 +25,10 @@ impl Balancer for Reserve {
     }
 }
 
+/// Shows whose work went where.
+///
+/// # Errors
+/// As the runtime's.
 pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runtime = Runtime::start(Config::default())?;
     runtime.add_device_of_kind("soft0", "soft", &[], 0)?;

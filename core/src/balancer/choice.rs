@@ -260,7 +260,7 @@ impl<S: Server> Lane<S> {
     ) -> Outcome {
         let turn = self.next_turn();
         let count = self.candidates.len();
-        let explores = explore_every > 0 && turn as u64 % u64::from(explore_every) == 0;
+        let explores = explore_every > 0 && (turn as u64).is_multiple_of(u64::from(explore_every));
         let mut scan = Scan::default();
         // Index, backlog and expected time of the best; the expected time of the second.
         let mut best: Option<(usize, usize, u64)> = None;
@@ -364,7 +364,7 @@ impl<S: Server> Lane<S> {
         let small = small.min(count);
         let is_small = shape.bytes() <= threshold_bytes;
         let (own, other) = if is_small { (0..small, small..count) } else { (small..count, 0..small) };
-        if explore_every > 0 && self.next_turn() as u64 % u64::from(explore_every) == 0 {
+        if explore_every > 0 && (self.next_turn() as u64).is_multiple_of(u64::from(explore_every)) {
             let mut scan = Scan::default();
             let mut idle = other.clone().filter(|index| is_stale(&self.candidates[*index], shape, now));
             let idle = idle.find(|i| scan.admit(*i, &self.candidates[*i], shape, tried) == Some(0));

@@ -146,7 +146,7 @@ impl Watch {
     #[inline]
     pub(crate) fn counts_pick(&self) -> bool {
         let number = self.picks[thread_number() % SHARDS].fetch_add(1, Ordering::Relaxed);
-        number < SAMPLE_EVERY || number % SAMPLE_EVERY == 0
+        number < SAMPLE_EVERY || number.is_multiple_of(SAMPLE_EVERY)
     }
 
     /// Picks so far.

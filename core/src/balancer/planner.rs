@@ -193,10 +193,9 @@ impl Shared {
                 let is_whole = guarded(|| balancer.plan(&view, &mut table)).is_some();
                 let parameters = guarded(|| balancer.parameters());
                 let planned = Planned { table: is_whole.then_some(table), parameters };
-                let late = self.finish(life, &name, balancer, |shared, registry| {
+                self.finish(life, &name, balancer, |shared, registry| {
                     shared.conclude_plan(registry, &name, &view, planned, (ticket, switches), &mut aftermath);
-                });
-                late
+                })
             }
             Job::Predict { switches, since } => {
                 let fork = guarded(|| balancer.fork()).flatten();
