@@ -36,9 +36,14 @@ impl Tenant {
         let completed = self.completed.read();
         let room = limit.saturating_sub(self.accepted.read().saturating_sub(completed)) as usize;
         match room.min(count) {
-            0 => Err(Error::TenantFull { tenant: self.name.clone(), limit }),
+            0 => Err(self.full()),
             room => Ok(room),
         }
+    }
+
+    /// The refusal of what is above its limit.
+    pub(crate) fn full(&self) -> Error {
+        Error::TenantFull { tenant: self.name.clone(), limit: self.limit_ops.load(Ordering::Relaxed) }
     }
 
     fn status(&self, weight: u32) -> TenantStatus {

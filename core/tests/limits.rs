@@ -331,3 +331,28 @@ fn a_request_that_does_not_fit_its_algorithm_is_refused_with_the_lengths() {
     assert_eq!(runtime.stats().refused_ops, 5);
     assert_eq!(runtime.stats().accepted_ops, 0);
 }
+
+#[test]
+fn i7_a_tenant_holds_its_limit_and_hears_when_there_is_room() {
+    let mut simulation = with_sim(Config::default(), &[]);
+    let runtime = simulation.runtime().clone();
+    runtime.set_tenant("small", None, Some(5), 0).unwrap();
+    let spec = SessionSpec::new(Algorithm::Aes128Ctr).tenant("small");
+    let session = runtime.session(spec, Key::new(vec![7; 16])).unwrap();
+    let mut burst = session.burst(16);
+    let mut requests: Vec<Request> = (0..6).map(request).collect();
+    assert_eq!((burst.submit(&mut requests), requests.len()), (5, 1));
+    let mut context = Context::from_waker(Waker::noop());
+    let Poll::Ready(Err(refused)) = pin!(session.submit(requests.remove(0))).poll(&mut context) else {
+        panic!("the sixth must be refused");
+    };
+    assert_eq!(refused.error, Error::TenantFull { tenant: "small".to_owned(), limit: 5 });
+    assert!(is_untouched(&refused, 5));
+
+    let mut ready = pin!(session.ready());
+    assert!(ready.as_mut().poll(&mut context).is_pending());
+    assert!(pin!(runtime.ready()).poll(&mut context).is_ready(), "others have room");
+    simulation.advance(10_000_000);
+    assert!(ready.poll(&mut context).is_ready());
+    assert_eq!(burst.submit(&mut vec![refused.request]), 1);
+}

@@ -52,7 +52,8 @@ impl Shared {
         mut on: impl FnMut(u32, Result<u32, Box<Refused>>),
     ) {
         let mut slots: Slots<'_> = ArrayVec::new();
-        let opened = self.open_for(session, requests.len().min(RUN_MAX_OPS));
+        let asked = requests.len().min(RUN_MAX_OPS);
+        let opened = self.open_for(session, asked);
         let admitted = opened.as_ref().map_or(0, |(_, admitted)| *admitted);
         self.slab.allocate(admitted, |held| slots.push(held));
         let (mut filled, mut refused) = (0, 0);
@@ -69,7 +70,9 @@ impl Shared {
                     on(position, Ok(held.index()));
                     continue;
                 }
-                (Ok(_), ..) => self.no_room(session, filled < admitted),
+                // Fewer were admitted than asked, and all of those got a slot.
+                (Ok(_), ..) if filled == admitted && admitted < asked => session.tenant.full(),
+                (Ok(_), ..) => self.no_room(),
                 (Err(error), ..) => error,
             };
             refused += 1;
@@ -121,15 +124,9 @@ impl Shared {
         }
     }
 
-    /// Why a good request got no slot.
-    fn no_room(&self, session: &SessionState, is_main_queue: bool) -> Error {
-        match session.tenant.admits(1) {
-            Err(error) if !is_main_queue => error,
-            _ => {
-                self.room.filled_up();
-                Error::Full { limit: self.slab.limit() }
-            }
-        }
+    fn no_room(&self) -> Error {
+        self.room.filled_up();
+        Error::Full { limit: self.slab.limit() }
     }
 
     #[inline]

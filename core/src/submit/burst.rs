@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::blocking;
 use super::face::{CompletionQueue, Face, Way};
 use crate::device::RUN_MAX_OPS;
+use crate::error::Error;
 use crate::op::{Completion, Refused, Request};
 use crate::session::Session;
 use crate::sync::atomic::Ordering;
@@ -37,7 +38,7 @@ impl Burst {
         self.outstanding_ops
     }
 
-    /// Submits from the front of `requests`, as many as the ring and the main queue have room for, and returns how
+    /// Submits from the front of `requests`, as many as the ring, the main queue and the tenant have room for, and returns how
     /// many were accepted. The rest stays in `requests`; a request that can never be accepted is moved to
     /// [`Burst::refused`].
     pub fn submit(&mut self, requests: &mut Vec<Request>) -> usize {
@@ -54,7 +55,7 @@ impl Burst {
                     Err(refused) => {
                         refusals += 1;
                         match refused.error {
-                            crate::error::Error::Full { .. } => full.push(refused.request),
+                            Error::Full { .. } | Error::TenantFull { .. } => full.push(refused.request),
                             _ => self.refused.push(*refused),
                         }
                     }
