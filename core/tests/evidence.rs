@@ -117,15 +117,21 @@ fn i2_i4_a_late_answer_touches_nothing() {
     let sink = Arc::clone(&done);
     let session = runtime.session(SessionSpec::new(Algorithm::Aes128Ctr), Key::new(vec![7; 16])).unwrap();
     let face = session.with_callback(move |completion| sink.lock().unwrap().push(completion));
-    for _ in 0..7_000 {
-        for _ in 0..2 {
-            face.submit(Request::encrypt(vec![1; 64], [9; 16])).unwrap();
+    let text = |number: u64| number.to_be_bytes().repeat(8);
+    for number in 0..14_000 {
+        let request = Request::encrypt(text(number), [9; 16]).with_user_data(number);
+        face.submit(request).unwrap();
+        if number % 2 == 1 {
+            simulation.advance(MS);
         }
-        simulation.advance(MS);
     }
     let done = done.lock().unwrap();
     assert_eq!(done.len(), 14_000, "each once");
-    assert!(done.iter().all(is_right));
+    for completion in done.iter() {
+        let mut expected = text(completion.user_data);
+        ctr::Ctr128BE::<aes::Aes128>::new(&[7; 16].into(), &[9; 16].into()).apply_keystream(&mut expected);
+        assert_eq!((&completion.result, &completion.data), (&Ok(()), &expected));
+    }
     assert_eq!(done.iter().filter(|completion| completion.attempts == 2).count(), 3);
     let device = runtime.device("d0").unwrap();
     assert_eq!((device.counters.in_flight_ops, device.counters.abandoned_ops), (0, 3));

@@ -32,6 +32,9 @@ pub(crate) struct Shadow {
     agreed: Nanos,
     /// Operations that ended since then without a sample of their own.
     suspects: u64,
+    /// Operations compared, and all that ended, since sampling began.
+    compared: u64,
+    ended: u64,
 }
 
 impl std::fmt::Debug for Shadow {
@@ -63,7 +66,15 @@ pub(crate) struct Compared<'a> {
 
 impl Shadow {
     pub(crate) fn new(seed: u64, now: Nanos) -> Self {
-        Self { soft: Soft::new(), lot: Lot::new(seed), open: None, agreed: now, suspects: 0 }
+        Self {
+            soft: Soft::new(),
+            lot: Lot::new(seed),
+            open: None,
+            agreed: now,
+            suspects: 0,
+            compared: 0,
+            ended: 0,
+        }
     }
 
     /// Whether an operation is one of the sample.
@@ -154,20 +165,25 @@ impl Shared {
         match shadow.agrees(context, part, this) {
             None => {
                 shadow.suspects += 1;
+                shadow.ended += 1;
                 true
             }
             Some(true) => {
+                (shadow.compared, shadow.ended) = (shadow.compared + 1, shadow.ended + 1);
                 (shadow.agreed, shadow.suspects) = (now, 0);
                 device.shadowed.add(1);
                 true
             }
             Some(false) => {
+                (shadow.compared, shadow.ended) = (shadow.compared + 1, shadow.ended + 1);
+                let (compared, ended) = (shadow.compared, shadow.ended);
                 let (suspects, since) = (shadow.suspects, span(now.since(shadow.agreed)));
                 device.shadowed.add(1);
                 let (algorithm, kind) = (this.shape.algorithm(), this.shape.kind());
                 let reason = format!(
                     "wrong result: {algorithm} {kind} of {} bytes differs from the reference; {suspects} operations in \
-                     the {since} since the last sample that agreed are suspect",
+                     the {since} since the last sample that agreed are suspect, and more if it fails now and then: \
+                     {compared} of {ended} were compared",
                     this.input.len()
                 );
                 self.device_broke(device, Cause::WrongBytes, reason);
@@ -192,6 +208,7 @@ impl Shared {
     pub(crate) fn note_unsampled(exec: &mut Exec, ops: u64) {
         if let Some(shadow) = &mut exec.shadow {
             shadow.suspects += ops;
+            shadow.ended += ops;
         }
     }
 }
