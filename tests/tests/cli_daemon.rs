@@ -21,7 +21,10 @@ fn a_fresh_daemon_has_one_software_device_a_core_and_simple_lb() {
     let expected: Vec<String> = (0..cores).map(|number| format!("soft{number}")).collect();
     assert_eq!(names(&devices["devices"]), expected);
     assert_eq!(daemon.data("lb get")["name"], "simple_lb");
-    assert_eq!(names(&daemon.data("lb list")["balancers"]), ["simple_lb", "round_robin_lb"]);
+    assert_eq!(
+        names(&daemon.data("lb list")["balancers"]),
+        ["simple_lb", "round_robin_lb", "weighted_lb", "latency_lb", "size_lb", "failover_lb"]
+    );
     assert_eq!(daemon.data("server info")["pid"], daemon.pid());
     assert!(daemon.data("server ping")["round_trip_ns"].as_u64().unwrap() > 0);
     assert_eq!(daemon.data("session list")["sessions"], Value::Array(Vec::new()));
