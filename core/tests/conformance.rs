@@ -1,5 +1,6 @@
 //! Every device passes the public body of tests, and every one that misbehaves fails it.
 
+#![allow(clippy::print_stdout, reason = "shows what each device was found out by")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::sync::Arc;

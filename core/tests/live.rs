@@ -3,10 +3,11 @@
 //!
 //! `cargo test -p acrypto-core --test live -- --nocapture` shows the figures.
 
+#![allow(clippy::print_stdout, reason = "shows the figures")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use acrypto_core::{

@@ -4,6 +4,7 @@
 //!
 //! `cargo test -p acrypto-core --test drill -- --nocapture` shows the figures.
 
+#![allow(clippy::print_stdout, reason = "shows the figures")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod work;
