@@ -5,11 +5,13 @@ use std::fmt;
 
 use crate::balancer::{Balancer as _, Simple};
 use crate::config::Config;
-use crate::device::{DeviceState, kind};
+use crate::device::kind;
 use crate::error::Error;
+use crate::health::check_shadow;
 use crate::runtime::{Runtime, check_name};
 use crate::session_life::check_tenant;
 use crate::setting::SETTINGS;
+use crate::stats::DeviceStatus;
 use crate::tenant::TENANT_WEIGHT_MAX;
 
 /// A runtime's configuration, devices, balancer and tenants.
@@ -34,6 +36,8 @@ pub struct DeviceSetup {
     pub kind: String,
     /// Parameters of its kind.
     pub parameters: Vec<(String, String)>,
+    /// Share of its operations, 0 to 1, that is carried out once more and held until both agree.
+    pub shadow_rate: f64,
 }
 
 /// A tenant's share.
@@ -138,6 +142,7 @@ impl DeviceSetup {
     fn check(&self, earlier: &[DeviceSetup], devices_max: usize) -> Result<(), Error> {
         check_name(&self.name)?;
         kind::build(&self.kind, &self.parameters)?;
+        check_shadow(self.shadow_rate)?;
         if earlier.iter().any(|other| other.name == self.name) {
             return Err(Error::DeviceExists { name: self.name.clone() });
         }
@@ -173,10 +178,11 @@ fn at(part: impl FnOnce() -> Part) -> impl FnOnce(Error) -> SetupError {
 impl Runtime {
     /// What is set now. A device that is no built-in kind's is left out, since it cannot be made from data; so are faults.
     pub fn setup(&self) -> Setup {
-        let devices = self
-            .devices()
-            .into_iter()
-            .filter(|device| device.state != DeviceState::Gone && kind::KINDS.contains(&device.kind));
+        let is_saved = |device: &DeviceStatus| {
+            let is_removed = device.leaving.is_some_and(|leaving| leaving.is_removal);
+            !is_removed && kind::KINDS.contains(&device.kind)
+        };
+        let devices = self.devices().into_iter().filter(is_saved);
         let tenants = self.tenants().into_iter().filter(|tenant| tenant.weight != 1 || tenant.limit_ops != 0);
         Setup {
             config: self.config().clone(),
@@ -185,6 +191,7 @@ impl Runtime {
                     name: device.name,
                     kind: device.kind.to_owned(),
                     parameters: device.parameters,
+                    shadow_rate: device.shadow_rate,
                 })
                 .collect(),
             balancer: self.balancer().current,
@@ -220,13 +227,13 @@ impl Runtime {
 
     fn apply_device(&self, setup: &DeviceSetup, uid: u32) -> Result<(), Error> {
         match self.device(&setup.name) {
-            Ok(present) if setup.is(present.kind, &present.parameters) => Ok(()),
-            Ok(_) => Err(Error::DeviceExists { name: setup.name.clone() }),
+            Ok(present) if setup.is(present.kind, &present.parameters) => {}
+            Ok(_) => return Err(Error::DeviceExists { name: setup.name.clone() }),
             Err(_) => {
                 self.add_device_of_kind(&setup.name, &setup.kind, &setup.parameters, uid)?;
-                Ok(())
             }
         }
+        self.set_shadow(&setup.name, setup.shadow_rate, uid)
     }
 
     fn apply_balancer(&self, setup: &Setup, uid: u32) -> Result<(), SetupError> {
@@ -244,7 +251,12 @@ mod tests {
 
     fn device(name: &str, kind: &str, parameters: &[(&str, &str)]) -> DeviceSetup {
         let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        DeviceSetup { name: name.to_owned(), kind: kind.to_owned(), parameters: parameters.collect() }
+        DeviceSetup {
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+            parameters: parameters.collect(),
+            shadow_rate: 0.0,
+        }
     }
 
     fn setup() -> Setup {
@@ -290,8 +302,9 @@ mod tests {
         runtime.add_device_of_kind("null0", "null", &[], 0).unwrap();
         runtime.set_balancer("round_robin_lb", None, 0).unwrap();
         runtime.set_tenant("web", Some(7), None, 0).unwrap();
+        runtime.set_shadow("null0", 0.25, 0).unwrap();
         let expected = Setup {
-            devices: vec![device("null0", "null", &[])],
+            devices: vec![DeviceSetup { shadow_rate: 0.25, ..device("null0", "null", &[]) }],
             balancer: "round_robin_lb".to_owned(),
             tenants: vec![TenantSetup { name: "web".to_owned(), weight: 7, limit_ops: 0 }],
             ..Setup::default()
@@ -306,6 +319,7 @@ mod tests {
         assert_eq!(refusal(|setup| setup.devices[0].kind = "tpu".to_owned()).0, device("soft0"));
         assert_eq!(refusal(|setup| setup.devices[1].name = "soft0".to_owned()).1, "device 'soft0' exists");
         assert_eq!(refusal(|setup| setup.config.devices_max = 1).0, device("sim0"));
+        assert_eq!(refusal(|setup| setup.devices[1].shadow_rate = 1.5).0, device("sim0"));
         assert_eq!(refusal(|setup| setup.tenants[0].weight = 0).0, Part::Tenant("web".to_owned()));
         let (part, reason) = refusal(|setup| setup.balancer = "best_lb".to_owned());
         assert_eq!(

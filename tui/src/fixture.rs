@@ -128,6 +128,7 @@ fn device(shape: &Shape, id: u32, done: u64) -> DeviceInfo {
                     .map(|op| Capability { op, algorithm: (*algorithm).to_owned() })
             })
             .collect(),
+        ..DeviceInfo::default()
     }
 }
 

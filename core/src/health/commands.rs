@@ -8,6 +8,15 @@ use crate::health::Purpose;
 use crate::runtime::Runtime;
 use crate::sync::atomic::Ordering;
 
+/// Whether this is a share of the operations.
+pub(crate) fn check_shadow(rate: f64) -> Result<(), Error> {
+    if (0.0..=1.0).contains(&rate) {
+        return Ok(());
+    }
+    let expected = "from 0 to 1".to_owned();
+    Err(Error::BadParameter { name: "shadow".to_owned(), value: rate.to_string(), expected })
+}
+
 impl Runtime {
     /// Lets a device finish what it has within `deadline_ns`; what it has not by then is tried elsewhere. It stays,
     /// `drained`, and takes nothing new until it is resumed.
@@ -48,10 +57,7 @@ impl Runtime {
     /// # Errors
     /// [`Error::UnknownDevice`], [`Error::BadParameter`].
     pub fn set_shadow(&self, name: &str, rate: f64, uid: u32) -> Result<(), Error> {
-        if !(0.0..=1.0).contains(&rate) {
-            let expected = "from 0 to 1".to_owned();
-            return Err(Error::BadParameter { name: "shadow".to_owned(), value: rate.to_string(), expected });
-        }
+        check_shadow(rate)?;
         let device = self.shared.device_by_name(name)?;
         let before = f64::from_bits(device.shadow_rate.swap(rate.to_bits(), Ordering::AcqRel));
         if before.to_bits() != rate.to_bits() {

@@ -18,6 +18,7 @@ use crate::device::registry::Device;
 use crate::event::{Draft, EventKind, Severity, Wakers};
 use crate::shared::Shared;
 
+pub(crate) use commands::check_shadow;
 pub(crate) use known::{Asked, Probe, is_probe};
 pub(crate) use leaving::Leaving;
 pub(crate) use repair::Purpose;

@@ -120,7 +120,7 @@ impl Engine {
             Self::Daemon(client, reactor) => {
                 let session = SessionNew {
                     algorithm: plan.algorithm.name().to_owned(),
-                    key: plan.key.clone(),
+                    keys: vec![plan.key.clone()],
                     padding: plan.padding,
                     allow_ecb: plan.allow_ecb,
                     allow_sha1: plan.allow_sha1,

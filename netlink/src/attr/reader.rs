@@ -191,10 +191,10 @@ impl Reader {
         self.find(number).map(|attribute| attribute.nla_payload().as_ref().to_vec()).unwrap_or_default()
     }
 
-    /// Takes a secret out; empty when missing.
-    pub fn secret(&mut self, number: u16) -> Zeroizing<Vec<u8>> {
-        let index = self.secrets.iter().position(|(secret, _)| *secret == number);
-        index.map(|index| self.secrets.swap_remove(index).1).unwrap_or_default()
+    /// Takes out every secret of an attribute that may be given more than once, in their order.
+    pub fn secrets(&mut self, number: u16) -> Vec<Zeroizing<Vec<u8>>> {
+        let taken = self.secrets.extract_if(.., |(secret, _)| *secret == number);
+        taken.map(|(_, bytes)| bytes).collect()
     }
 
     /// An array; empty when missing.

@@ -32,6 +32,8 @@ fn a_device_reads_back_as_it_was_written() {
             Capability { op: OpKind::Encrypt, algorithm: "aes-128-ctr".to_owned() },
             Capability { op: OpKind::Mac, algorithm: "hmac-sha256".to_owned() },
         ],
+        shadow_rate: 0.01,
+        leaving: Some(Leaving { is_removal: true, deadline_ns: 5, remaining_ops: 6 }),
         ..DeviceInfo::default()
     };
     let mut writer = Writer::new();
@@ -56,19 +58,29 @@ fn statistics_read_back_as_they_were_written() {
 fn i5_a_key_is_taken_out_of_the_datagram_and_given_once() {
     let asked = SessionNew {
         algorithm: "aes-128-ctr".to_owned(),
-        key: vec![0xab; 16].into(),
+        keys: vec![vec![0xab; 16].into(), vec![0xcd; 20].into()],
         priority: Some(7),
         persistent: true,
+        ordered: true,
+        bind: Some(Bind { target: Target::Kind("soft".to_owned()), only: false }),
+        tenant: "web".to_owned(),
+        route: vec![
+            Stage { algorithm: "aes-128-cbc".to_owned(), bind: None },
+            Stage {
+                algorithm: "hmac-sha256".to_owned(),
+                bind: Some(Bind { target: Target::Device("soft0".to_owned()), only: true }),
+            },
+        ],
         ..SessionNew::default()
     };
     let mut writer = Writer::new();
     asked.write(&mut writer);
     let mut bytes = writer.finish().unwrap();
-    assert!(bytes.contains(&0xab));
+    assert!(bytes.contains(&0xab) && bytes.contains(&0xcd));
     let mut reader = Reader::read(&session::SET, &mut bytes[BODY..], BODY, Accept::Any).unwrap();
-    assert!(!bytes.contains(&0xab));
+    assert!(!bytes.contains(&0xab) && !bytes.contains(&0xcd));
     assert_eq!(SessionNew::read(&mut reader).unwrap(), asked);
-    assert!(reader.secret(session::KEY).is_empty());
+    assert!(reader.secrets(session::KEY).is_empty());
     assert!(!format!("{asked:?} {reader:?}").contains("171"));
 }
 

@@ -1,4 +1,4 @@
-//! Requests that change devices, the balancer and loads: class admin.
+//! Requests that change devices, the balancer, tenants and loads: class admin.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use super::Client;
 use crate::attr::Writer;
 use crate::error::Error;
 use crate::family::Command;
-use crate::family::attribute::{balancer, device, load};
-use crate::message::{FaultSpec, LoadSpec, write_parameters};
+use crate::family::attribute::{balancer, device, load, tenant};
+use crate::message::{FaultSpec, LoadSpec, write_parameters, write_ppb};
 
 impl Client {
     /// Adds a device; comes back after its known answers came out right. Returns its number.
@@ -31,10 +31,7 @@ impl Client {
     /// # Errors
     /// Refused when there is no such device.
     pub async fn device_remove(&self, name: &str, deadline: Option<Duration>) -> Result<(), Error> {
-        let mut body = named(device::NAME, name);
-        let deadline_ns = deadline.map(|deadline| u64::try_from(deadline.as_nanos()).unwrap_or(u64::MAX));
-        body.u64_if(device::DEADLINE_NS, deadline_ns);
-        self.done(Command::DeviceDel, body).await
+        self.done(Command::DeviceDel, leaving(name, deadline)).await
     }
 
     /// Marks a device broken by hand, or puts a fault on it that health must find.
@@ -57,6 +54,40 @@ impl Client {
         self.done(Command::DeviceRepair, named(device::NAME, name)).await
     }
 
+    /// Sets the share of a device's operations, 0 to 1, that is carried out once more and held until both agree.
+    ///
+    /// # Errors
+    /// Refused when there is no such device, or the share is none.
+    pub async fn device_shadow(&self, name: &str, rate: f64) -> Result<(), Error> {
+        let mut body = named(device::NAME, name);
+        write_ppb(device::SHADOW_PPB, rate, &mut body);
+        self.done(Command::DeviceSet, body).await
+    }
+
+    /// Lets a device finish what it has; it stays, and an event tells when it is drained.
+    ///
+    /// # Errors
+    /// Refused when there is no such device, or it is not in service.
+    pub async fn device_drain(&self, name: &str, deadline: Option<Duration>) -> Result<(), Error> {
+        self.done(Command::DeviceDrain, leaving(name, deadline)).await
+    }
+
+    /// Puts a draining or drained device back into service.
+    ///
+    /// # Errors
+    /// Refused when there is no such device, or its state does not allow it.
+    pub async fn device_resume(&self, name: &str) -> Result<(), Error> {
+        self.done(Command::DeviceResume, named(device::NAME, name)).await
+    }
+
+    /// Asks a device its known answers now; an event of kind health tells how it went.
+    ///
+    /// # Errors
+    /// Refused when there is no such device, or its state does not allow it.
+    pub async fn device_test(&self, name: &str) -> Result<(), Error> {
+        self.done(Command::DeviceTest, named(device::NAME, name)).await
+    }
+
     /// Puts a balancer in force; with `if_current`, only if that one is in force.
     ///
     /// # Errors
@@ -75,6 +106,24 @@ impl Client {
     /// Refused when there is none of that name, or it is built in.
     pub async fn balancer_unregister(&self, name: &str) -> Result<(), Error> {
         self.done(Command::BalancerDel, named(balancer::NAME, name)).await
+    }
+
+    /// Sets a tenant's weight, or its limit of operations on their way (0 for none); it need not have a session yet.
+    ///
+    /// # Errors
+    /// Refused when the name or the weight cannot be, or the limit of tenants is reached.
+    pub async fn tenant_set(
+        &self,
+        name: &str,
+        weight: Option<u32>,
+        limit_ops: Option<u64>,
+    ) -> Result<(), Error> {
+        let mut body = named(tenant::NAME, name);
+        if let Some(weight) = weight {
+            body.u32(tenant::WEIGHT, weight);
+        }
+        body.u64_if(tenant::LIMIT_OPS, limit_ops);
+        self.done(Command::TenantSet, body).await
     }
 
     /// Starts a load; returns its number.
@@ -96,6 +145,13 @@ impl Client {
         body.u64_if(load::ID, id);
         self.done(Command::LoadDel, body).await
     }
+}
+
+fn leaving(name: &str, deadline: Option<Duration>) -> Writer {
+    let mut body = named(device::NAME, name);
+    let deadline_ns = deadline.map(|deadline| u64::try_from(deadline.as_nanos()).unwrap_or(u64::MAX));
+    body.u64_if(device::DEADLINE_NS, deadline_ns);
+    body
 }
 
 fn named(number: u16, name: &str) -> Writer {

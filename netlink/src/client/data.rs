@@ -1,11 +1,13 @@
 //! Requests of class use: sessions, operations, streams.
 
+use zeroize::Zeroizing;
+
 use super::Client;
 use crate::attr::Writer;
 use crate::error::Error;
 use crate::family::attribute::{session, stream};
 use crate::family::{Command, OP_DATA_MAX_BYTES};
-use crate::message::{OpKind, OpReply, OpSubmit, SessionNew};
+use crate::message::{Bind, OpKind, OpReply, OpSubmit, SessionNew, SessionSet};
 
 /// What decryption may take beyond the limit: the longest tag, and padding.
 const TAG_MAX_BYTES: usize = 64;
@@ -29,6 +31,28 @@ impl Client {
         let mut body = Writer::new();
         body.u64(session::ID, id);
         self.done(Command::SessionDel, body).await
+    }
+
+    /// Gives a session other keys, one for each stage; what is on its way goes on under the old ones.
+    ///
+    /// # Errors
+    /// Refused when there is no such session, it belongs to another user, or a key does not fit.
+    pub async fn session_rekey(&self, id: u64, keys: Vec<Zeroizing<Vec<u8>>>) -> Result<(), Error> {
+        self.session_set(SessionSet { id, bind: None, keys }).await
+    }
+
+    /// Ties a session to another device or kind of device, or to none.
+    ///
+    /// # Errors
+    /// Refused when there is no such session, or it belongs to another user.
+    pub async fn session_bind(&self, id: u64, bind: Option<Bind>) -> Result<(), Error> {
+        self.session_set(SessionSet { id, bind: Some(bind), keys: Vec::new() }).await
+    }
+
+    async fn session_set(&self, set: SessionSet) -> Result<(), Error> {
+        let mut body = Writer::new();
+        set.write(&mut body);
+        self.done(Command::SessionSet, body).await
     }
 
     /// Carries out one operation, of at most 32 KiB.

@@ -7,6 +7,7 @@ use crate::family::Command;
 use crate::family::attribute::{device, op, server, session};
 use crate::message::{
     BalancerInfo, DeviceInfo, LoadInfo, OpInfo, QueueInfo, RuntimeStats, ServerInfo, SessionInfo,
+    SettingInfo, TenantInfo,
 };
 use crate::snapshot::{SNAPSHOT_SESSIONS_MAX, Snapshot};
 
@@ -30,6 +31,14 @@ impl Client {
     async fn server_and_sessions(&self) -> Result<(ServerInfo, u64), Error> {
         let answer = self.one(Command::ServerGet, Writer::new()).await?;
         Ok((ServerInfo::read(&answer)?, answer.u64(server::SESSIONS)?))
+    }
+
+    /// Every limit and time-out.
+    ///
+    /// # Errors
+    /// When the server is gone.
+    pub async fn settings(&self) -> Result<Vec<SettingInfo>, Error> {
+        self.many(Command::ConfigGet, Writer::new, SettingInfo::read).await
     }
 
     /// Every device, by id.
@@ -64,6 +73,24 @@ impl Client {
     /// When the server is gone.
     pub async fn sessions(&self, max: usize) -> Result<Vec<SessionInfo>, Error> {
         self.many(Command::SessionGet, || limit(session::LIMIT, max), SessionInfo::read).await
+    }
+
+    /// One session.
+    ///
+    /// # Errors
+    /// Refused with ENOENT when there is none of that number.
+    pub async fn session(&self, id: u64) -> Result<SessionInfo, Error> {
+        let mut body = Writer::new();
+        body.u64(session::ID, id);
+        Ok(SessionInfo::read(&self.one(Command::SessionGet, body).await?)?)
+    }
+
+    /// Every tenant.
+    ///
+    /// # Errors
+    /// When the server is gone.
+    pub async fn tenants(&self) -> Result<Vec<TenantInfo>, Error> {
+        self.many(Command::TenantGet, Writer::new, TenantInfo::read).await
     }
 
     /// The queues.

@@ -221,7 +221,7 @@ async fn i5_the_trace_tells_everything_but_the_key() {
     let client = client.with_trace(Arc::new(move |line| seen.lock().unwrap().push(line.to_owned())));
     let session = SessionNew {
         algorithm: "aes-128-ctr".to_owned(),
-        key: vec![0xab; 16].into(),
+        keys: vec![vec![0xab; 16].into()],
         ..SessionNew::default()
     };
     let serve = async {

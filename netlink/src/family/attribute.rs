@@ -126,6 +126,15 @@ attribute_sets! {
         SCENARIO = 14 "scenario" String(NAME_MAX);
         CAP_ACK = 15 "cap-ack" U32;
     }
+    /// Limits and time-outs.
+    config "config" {
+        EPOCH = 1 "epoch" U32;
+        NAME = 2 "name" String(NAME_MAX);
+        VALUE = 3 "value" U64;
+        DEFAULT = 4 "default" U64;
+        LEAST = 5 "least" U64;
+        MOST = 6 "most" U64;
+    }
     /// Durations.
     histogram "histogram" {
         BUCKETS = 1 "buckets" U64Array(2048);
@@ -156,6 +165,12 @@ attribute_sets! {
         SEED = 10 "seed" U64;
         DELAY_NS = 11 "delay-ns" U64;
     }
+    /// A device's way out of service.
+    leaving "leaving" {
+        REMOVAL = 1 "removal" Flag;
+        DEADLINE_NS = 2 "deadline-ns" U64;
+        REMAINING_OPS = 3 "remaining-ops" U64;
+    }
     /// A device.
     device "device" {
         EPOCH = 1 "epoch" U32;
@@ -183,6 +198,11 @@ attribute_sets! {
         PARAMETER = 23 "parameter" Nest(&parameter::SET), multi;
         CAPABILITY = 24 "capability" Nest(&capability::SET), multi;
         DEADLINE_NS = 25 "deadline-ns" U64;
+        HEARTBEATS_SENT = 26 "heartbeats-sent" U64;
+        HEARTBEATS_FAILED = 27 "heartbeats-failed" U64;
+        SHADOW_PPB = 28 "shadow-ppb" U32;
+        SHADOWED_OPS = 29 "shadowed-ops" U64;
+        LEAVING = 30 "leaving" Nest(&leaving::SET);
     }
     /// A balancer.
     balancer "balancer" {
@@ -193,6 +213,17 @@ attribute_sets! {
         MOVED_OPS = 5 "moved-ops" U64;
         BUILTIN = 6 "builtin" Flag;
         IF_CURRENT = 7 "if-current" String(NAME_MAX);
+    }
+    /// What a session is tied to; empty for nothing.
+    bind "bind" {
+        DEVICE = 1 "device" String(NAME_MAX);
+        KIND = 2 "kind" String(NAME_MAX);
+        ONLY = 3 "only" Flag;
+    }
+    /// A stage of a route.
+    stage "stage" {
+        ALGORITHM = 1 "algorithm" String(NAME_MAX);
+        BIND = 2 "bind" Nest(&bind::SET);
     }
     /// A session.
     session "session" {
@@ -215,7 +246,25 @@ attribute_sets! {
         ALLOW_SHA1 = 17 "allow-sha1" Flag;
         PERSISTENT = 18 "persistent" Flag;
         LIMIT = 19 "limit" U32;
-        KEY = 20 "key" Secret(4096);
+        KEY = 20 "key" Secret(4096), multi;
+        ORDERED = 21 "ordered" Flag;
+        BIND = 22 "bind" Nest(&bind::SET);
+        TENANT = 23 "tenant" String(NAME_MAX);
+        DEADLINE_NS = 24 "deadline-ns" U64;
+        ROUTE = 25 "route" Nest(&stage::SET), multi;
+        REKEYS = 26 "rekeys" U64;
+    }
+    /// A tenant.
+    tenant "tenant" {
+        EPOCH = 1 "epoch" U32;
+        NAME = 2 "name" String(NAME_MAX);
+        WEIGHT = 3 "weight" U32;
+        LIMIT_OPS = 4 "limit-ops" U64;
+        SESSIONS = 5 "sessions" U64;
+        ACCEPTED_OPS = 6 "accepted-ops" U64;
+        COMPLETED_OPS = 7 "completed-ops" U64;
+        IN_FLIGHT_OPS = 8 "in-flight-ops" U64;
+        BYTES = 9 "bytes" U64;
     }
     /// An operation.
     op "op" {

@@ -1,8 +1,8 @@
 //! Commands: what each takes, what it answers, and who may ask.
 
 use super::attribute::{
-    AttributeSet, balancer as b, device as d, event as e, load as l, op as o, queue as q, server as v,
-    session as s, stats as t, stream as r,
+    AttributeSet, balancer as b, config as c, device as d, event as e, load as l, op as o, queue as q,
+    server as v, session as s, stats as t, stream as r, tenant as n,
 };
 use crate::message::Class;
 
@@ -99,6 +99,11 @@ const DEVICE_ROW: &[u16] = &[
     d::UID,
     d::PARAMETER,
     d::CAPABILITY,
+    d::HEARTBEATS_SENT,
+    d::HEARTBEATS_FAILED,
+    d::SHADOW_PPB,
+    d::SHADOWED_OPS,
+    d::LEAVING,
 ];
 const SESSION_ROW: &[u16] = &[
     s::EPOCH,
@@ -115,6 +120,11 @@ const SESSION_ROW: &[u16] = &[
     s::REFS,
     s::AGE_NS,
     s::DEVICE,
+    s::ORDERED,
+    s::BIND,
+    s::TENANT,
+    s::ROUTE,
+    s::REKEYS,
 ];
 const SERVER_ROW: &[u16] = &[
     v::EPOCH,
@@ -192,6 +202,9 @@ commands! {
     ServerGet = 1 "server-get" Read v { do (;) -> SERVER_ROW; }
     ServerSet = 2 "server-set" Read v { do (v::CAP_ACK;) -> &[]; }
     ServerPing = 3 "server-ping" Read v { do (;) -> &[v::EPOCH]; }
+    ConfigGet = 5 "config-get" Read c {
+        dump () -> &[c::EPOCH, c::NAME, c::VALUE, c::DEFAULT, c::LEAST, c::MOST];
+    }
     DeviceGet = 10 "device-get" Read d { do (d::NAME;) -> DEVICE_ROW; dump () -> DEVICE_ROW; }
     DeviceNew = 11 "device-new" Admin d changes {
         do (d::NAME, d::KIND; d::PARAMETER) -> &[d::EPOCH, d::ID, d::NAME];
@@ -199,6 +212,10 @@ commands! {
     DeviceDel = 12 "device-del" Admin d changes { do (d::NAME; d::DEADLINE_NS) -> &[]; }
     DeviceBreak = 13 "device-break" Admin d changes { do (d::NAME; d::FAULT) -> &[]; }
     DeviceRepair = 14 "device-repair" Admin d changes { do (d::NAME;) -> &[]; }
+    DeviceSet = 15 "device-set" Admin d changes { do (d::NAME; d::SHADOW_PPB) -> &[]; }
+    DeviceDrain = 16 "device-drain" Admin d changes { do (d::NAME; d::DEADLINE_NS) -> &[]; }
+    DeviceResume = 17 "device-resume" Admin d changes { do (d::NAME;) -> &[]; }
+    DeviceTest = 18 "device-test" Admin d changes { do (d::NAME;) -> &[]; }
     BalancerGet = 20 "balancer-get" Read b {
         dump () -> &[b::EPOCH, b::NAME, b::CURRENT, b::SINCE_NS, b::MOVED_OPS, b::BUILTIN];
     }
@@ -206,10 +223,27 @@ commands! {
     BalancerDel = 22 "balancer-del" Admin b changes { do (b::NAME;) -> &[]; }
     SessionGet = 30 "session-get" Read s { do (s::ID;) -> SESSION_ROW; dump (s::LIMIT) -> SESSION_ROW; }
     SessionNew = 31 "session-new" Use s changes {
-        do (s::ALGORITHM; s::NAME, s::PRIORITY, s::PADDING, s::ALLOW_ECB, s::ALLOW_SHA1, s::PERSISTENT, s::KEY)
+        do (s::ALGORITHM; s::NAME, s::PRIORITY, s::PADDING, s::ALLOW_ECB, s::ALLOW_SHA1, s::PERSISTENT, s::ORDERED,
+            s::BIND, s::TENANT, s::DEADLINE_NS, s::ROUTE, s::KEY)
             -> &[s::EPOCH, s::ID];
     }
     SessionDel = 32 "session-del" Use s changes { do (s::ID;) -> &[]; }
+    SessionSet = 33 "session-set" Use s changes { do (s::ID; s::BIND, s::KEY) -> &[]; }
+    TenantGet = 35 "tenant-get" Read n {
+        dump ()
+            -> &[
+                n::EPOCH,
+                n::NAME,
+                n::WEIGHT,
+                n::LIMIT_OPS,
+                n::SESSIONS,
+                n::ACCEPTED_OPS,
+                n::COMPLETED_OPS,
+                n::IN_FLIGHT_OPS,
+                n::BYTES,
+            ];
+    }
+    TenantSet = 36 "tenant-set" Admin n changes { do (n::NAME; n::WEIGHT, n::LIMIT_OPS) -> &[]; }
     OpSubmit = 40 "op-submit" Use o {
         do (o::SESSION, o::KIND; o::IV, o::AAD, o::DATA)
             -> &[o::EPOCH, o::DEVICE, o::ATTEMPTS, o::QUEUE_NS, o::SERVICE_NS, o::DATA, o::OUTPUT];

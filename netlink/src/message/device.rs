@@ -1,8 +1,9 @@
 //! Devices.
 
 use crate::attr::{Fault, Reader, Writer};
-use crate::family::attribute::{capability, device as a, parameter};
+use crate::family::attribute::{capability, device as a, leaving, parameter};
 
+use super::fault::{read_ppb, write_ppb};
 use super::token::tokens;
 use super::{FaultSpec, Histogram, OpKind};
 
@@ -63,6 +64,17 @@ pub struct Capability {
     pub algorithm: String,
 }
 
+/// A device's way out of service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Leaving {
+    /// Whether it is removed in the end; else it stays, drained.
+    pub is_removal: bool,
+    /// Server time at which what it still holds is taken away, in nanoseconds since the server's start.
+    pub deadline_ns: u64,
+    /// Operations in its queue and on it.
+    pub remaining_ops: u64,
+}
+
 /// One device, all it says of itself and all that is counted.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeviceInfo {
@@ -102,6 +114,17 @@ pub struct DeviceInfo {
     pub parameters: Vec<(String, String)>,
     /// What it can do.
     pub capabilities: Vec<Capability>,
+    /// Known answers asked because it was idle.
+    pub heartbeats_sent: u64,
+    /// Of these, answered wrong or not at all.
+    pub heartbeats_failed: u64,
+    /// Share of its operations, 0 to 1, that is carried out once more and held until both agree; travels in parts per
+    /// billion.
+    pub shadow_rate: f64,
+    /// Operations compared so.
+    pub shadowed_ops: u64,
+    /// Its way out of service.
+    pub leaving: Option<Leaving>,
 }
 
 impl DeviceInfo {
@@ -134,6 +157,12 @@ impl DeviceInfo {
             out.nest(a::CAPABILITY, |nest| {
                 nest.u32(capability::OP, can.op as u32).string(capability::ALGORITHM, &can.algorithm);
             });
+        }
+        out.u64(a::HEARTBEATS_SENT, self.heartbeats_sent).u64(a::HEARTBEATS_FAILED, self.heartbeats_failed);
+        write_ppb(a::SHADOW_PPB, self.shadow_rate, out);
+        out.u64(a::SHADOWED_OPS, self.shadowed_ops);
+        if let Some(leaving) = &self.leaving {
+            out.nest(a::LEAVING, |nest| leaving.write(nest));
         }
     }
 
@@ -172,6 +201,27 @@ impl DeviceInfo {
             uid: from.u32(a::UID)?,
             parameters: read_parameters(from)?,
             capabilities: from.nests(a::CAPABILITY)?.iter().map(capability).collect::<Result<_, Fault>>()?,
+            heartbeats_sent: from.u64(a::HEARTBEATS_SENT)?,
+            heartbeats_failed: from.u64(a::HEARTBEATS_FAILED)?,
+            shadow_rate: read_ppb(a::SHADOW_PPB, from)?.unwrap_or(0.0),
+            shadowed_ops: from.u64(a::SHADOWED_OPS)?,
+            leaving: from.nest_if(a::LEAVING)?.map(|nest| Leaving::read(&nest)).transpose()?,
+        })
+    }
+}
+
+impl Leaving {
+    fn write(&self, out: &mut Writer) {
+        out.flag(leaving::REMOVAL, self.is_removal)
+            .u64(leaving::DEADLINE_NS, self.deadline_ns)
+            .u64(leaving::REMAINING_OPS, self.remaining_ops);
+    }
+
+    fn read(from: &Reader) -> Result<Self, Fault> {
+        Ok(Self {
+            is_removal: from.has(leaving::REMOVAL),
+            deadline_ns: from.u64(leaving::DEADLINE_NS)?,
+            remaining_ops: from.u64(leaving::REMAINING_OPS)?,
         })
     }
 }

@@ -58,8 +58,25 @@ pub struct FaultSpec {
     pub seed: u64,
 }
 
-/// Parts of a whole in `rate-ppb`.
+/// Parts of a whole in `-ppb`.
 const BILLION: f64 = 1e9;
+
+/// Adds a share, 0 to 1, in parts per billion.
+pub(crate) fn write_ppb(number: u16, share: f64, out: &mut Writer) {
+    // Clamped, so that it fits.
+    out.u32(number, (share.clamp(0.0, 1.0) * BILLION).round() as u32);
+}
+
+/// Reads what `write_ppb` adds, if there.
+pub(crate) fn read_ppb(number: u16, from: &Reader) -> Result<Option<f64>, Fault> {
+    match from.u32_if(number)? {
+        Some(share) if share > 1_000_000_000 => {
+            let name = from.set().name_of(number);
+            Err(from.fault(number, format!("'{name}' is more than 1000000000")))
+        }
+        share => Ok(share.map(|share| f64::from(share) / BILLION)),
+    }
+}
 
 impl FaultSpec {
     /// Adds the attributes of the set `fault`.
@@ -73,8 +90,7 @@ impl FaultSpec {
         }
         out.u64_if(a::SESSION, self.session).u64_if(a::COUNT, self.count).u64_if(a::EVERY, self.every);
         if let Some(rate) = self.rate {
-            // Clamped, so that it fits.
-            out.u32(a::RATE_PPB, (rate.clamp(0.0, 1.0) * BILLION).round() as u32);
+            write_ppb(a::RATE_PPB, rate, out);
         }
         out.u64_if(a::FOR_NS, self.for_ns).u64(a::SEED, self.seed).u64_if(a::DELAY_NS, self.delay_ns);
     }
@@ -85,12 +101,6 @@ impl FaultSpec {
             (None, None) => None,
             (min, max) => Some(min.unwrap_or(0)..=max.unwrap_or(u64::MAX)),
         };
-        let rate = match from.u32_if(a::RATE_PPB)? {
-            Some(rate) if rate > 1_000_000_000 => {
-                return Err(from.fault(a::RATE_PPB, "'rate-ppb' is more than 1000000000"));
-            }
-            rate => rate.map(|rate| f64::from(rate) / BILLION),
-        };
         Ok(Self {
             mode: from.token(a::MODE, FaultMode::from_number)?,
             op: from.token_if(a::OP, OpKind::from_number)?,
@@ -98,7 +108,7 @@ impl FaultSpec {
             session: from.u64_if(a::SESSION)?,
             count: from.u64_if(a::COUNT)?,
             every: from.u64_if(a::EVERY)?,
-            rate,
+            rate: read_ppb(a::RATE_PPB, from)?,
             for_ns: from.u64_if(a::FOR_NS)?,
             delay_ns: from.u64_if(a::DELAY_NS)?,
             seed: from.u64_if(a::SEED)?.unwrap_or(0),

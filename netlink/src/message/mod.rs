@@ -1,6 +1,8 @@
 //! The nouns of the protocol as plain data: what the client returns and the server sends.
 
 mod balancer;
+mod bind;
+mod config;
 mod device;
 mod event;
 mod fault;
@@ -11,17 +13,23 @@ mod queue;
 mod server;
 mod session;
 mod stats;
+mod tenant;
 mod token;
 
 pub use balancer::BalancerInfo;
-
-pub use device::{Capability, DeviceCounters, DeviceInfo, DeviceState, read_parameters, write_parameters};
+pub use bind::{Bind, Stage, Target};
+pub use config::SettingInfo;
+pub use device::{
+    Capability, DeviceCounters, DeviceInfo, DeviceState, Leaving, read_parameters, write_parameters,
+};
 pub use event::{EventKind, EventRecord, Filter, Severity};
 pub use fault::{FaultMode, FaultSpec};
+pub(crate) use fault::{read_ppb, write_ppb};
 pub use histogram::Histogram;
 pub use load::{LoadInfo, LoadSpec};
 pub use op::{OpInfo, OpKind, OpReply, OpSubmit};
 pub use queue::{DeviceQueue, QueueInfo};
 pub use server::{Class, ServerInfo};
-pub use session::{SessionInfo, SessionNew};
+pub use session::{SessionInfo, SessionNew, SessionSet};
 pub use stats::RuntimeStats;
+pub use tenant::TenantInfo;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use super::{Bind, Stage};
 use crate::attr::{Fault, Reader, Writer};
 use crate::family::attribute::session as a;
 
@@ -34,17 +35,27 @@ pub struct SessionInfo {
     pub refs: u64,
     /// Nanoseconds since it was opened.
     pub age_ns: u64,
-    /// Device it is bound to; empty when any may serve it.
+    /// Device it is tied to; empty when none is.
     pub device: String,
+    /// Whether results come in the order of submission.
+    pub ordered: bool,
+    /// What it is tied to.
+    pub bind: Option<Bind>,
+    /// Tenant it counts for.
+    pub tenant: String,
+    /// Stages that its operations go through; empty for the algorithm alone.
+    pub route: Vec<Stage>,
+    /// How often its keys were replaced.
+    pub rekeys: u64,
 }
 
-/// A session to open. The key is wiped when this is dropped, and never shown.
+/// A session to open. The keys are wiped when this is dropped, and never shown.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct SessionNew {
-    /// OpenSSL's name of the algorithm.
+    /// OpenSSL's name of the algorithm; with a route, of its first stage.
     pub algorithm: String,
-    /// Key bytes; empty for an algorithm that takes none.
-    pub key: Zeroizing<Vec<u8>>,
+    /// Key bytes, one key for each stage; empty for an algorithm that takes none.
+    pub keys: Vec<Zeroizing<Vec<u8>>>,
     /// PKCS#7 padding of a block mode.
     pub padding: bool,
     /// ECB must be allowed by name.
@@ -57,19 +68,59 @@ pub struct SessionNew {
     pub persistent: bool,
     /// Name to show; may be empty.
     pub name: String,
+    /// Results come in the order of submission.
+    pub ordered: bool,
+    /// What it is tied to.
+    pub bind: Option<Bind>,
+    /// Tenant it counts for; empty for the user's own.
+    pub tenant: String,
+    /// Time to live of an operation, in nanoseconds; `None` takes the server's default.
+    pub deadline_ns: Option<u64>,
+    /// Stages that operations go through, in the order of encryption; empty for the algorithm alone.
+    pub route: Vec<Stage>,
+}
+
+/// What of a session is to change. The keys are wiped when this is dropped, and never shown.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct SessionSet {
+    /// Number.
+    pub id: u64,
+    /// Another tie, or none any more.
+    pub bind: Option<Option<Bind>>,
+    /// Other keys, one for each stage; empty to keep them.
+    pub keys: Vec<Zeroizing<Vec<u8>>>,
+}
+
+impl fmt::Debug for SessionSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionSet")
+            .field("id", &self.id)
+            .field("bind", &self.bind)
+            .field("key_bytes", &lengths(&self.keys))
+            .finish()
+    }
+}
+
+fn lengths(keys: &[Zeroizing<Vec<u8>>]) -> Vec<usize> {
+    keys.iter().map(|key| key.len()).collect()
 }
 
 impl fmt::Debug for SessionNew {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionNew")
             .field("algorithm", &self.algorithm)
-            .field("key_bytes", &self.key.len())
+            .field("key_bytes", &lengths(&self.keys))
             .field("padding", &self.padding)
             .field("allow_ecb", &self.allow_ecb)
             .field("allow_sha1", &self.allow_sha1)
             .field("priority", &self.priority)
             .field("persistent", &self.persistent)
             .field("name", &self.name)
+            .field("ordered", &self.ordered)
+            .field("bind", &self.bind)
+            .field("tenant", &self.tenant)
+            .field("deadline_ns", &self.deadline_ns)
+            .field("route", &self.route)
             .finish()
     }
 }
@@ -89,7 +140,12 @@ impl SessionInfo {
             .u64(a::IN_FLIGHT_OPS, self.in_flight_ops)
             .u64(a::REFS, self.refs)
             .u64(a::AGE_NS, self.age_ns)
-            .string(a::DEVICE, &self.device);
+            .string(a::DEVICE, &self.device)
+            .flag(a::ORDERED, self.ordered);
+        write_bind(self.bind.as_ref(), out);
+        out.string(a::TENANT, &self.tenant);
+        write_route(&self.route, out);
+        out.u64(a::REKEYS, self.rekeys);
     }
 
     /// Reads what `write` adds.
@@ -108,12 +164,17 @@ impl SessionInfo {
             refs: from.u64(a::REFS)?,
             age_ns: from.u64(a::AGE_NS)?,
             device: from.string(a::DEVICE)?,
+            ordered: from.has(a::ORDERED),
+            bind: read_bind(from)?.flatten(),
+            tenant: from.string(a::TENANT)?,
+            route: read_route(from)?,
+            rekeys: from.u64(a::REKEYS)?,
         })
     }
 }
 
 impl SessionNew {
-    /// Adds the attributes of `session-new`; the key last, so that nothing is moved after it.
+    /// Adds the attributes of `session-new`; the keys last, so that nothing is moved after them.
     pub fn write(&self, out: &mut Writer) {
         out.string(a::ALGORITHM, &self.algorithm).string_if(a::NAME, &self.name);
         if let Some(priority) = self.priority {
@@ -123,22 +184,79 @@ impl SessionNew {
             .flag(a::ALLOW_ECB, self.allow_ecb)
             .flag(a::ALLOW_SHA1, self.allow_sha1)
             .flag(a::PERSISTENT, self.persistent)
-            .secret(a::KEY, &self.key);
+            .flag(a::ORDERED, self.ordered)
+            .string_if(a::TENANT, &self.tenant)
+            .u64_if(a::DEADLINE_NS, self.deadline_ns);
+        write_bind(self.bind.as_ref(), out);
+        write_route(&self.route, out);
+        write_keys(&self.keys, out);
     }
 
-    /// Reads what `write` adds; takes the key out of `from`.
+    /// Reads what `write` adds; takes the keys out of `from`.
     pub fn read(from: &mut Reader) -> Result<Self, Fault> {
         Ok(Self {
             algorithm: from.string(a::ALGORITHM)?,
-            key: from.secret(a::KEY),
+            keys: from.secrets(a::KEY),
             padding: from.has(a::PADDING),
             allow_ecb: from.has(a::ALLOW_ECB),
             allow_sha1: from.has(a::ALLOW_SHA1),
             priority: read_priority(from)?,
             persistent: from.has(a::PERSISTENT),
             name: from.string_if(a::NAME)?.unwrap_or_default(),
+            ordered: from.has(a::ORDERED),
+            bind: read_bind(from)?.flatten(),
+            tenant: from.string_if(a::TENANT)?.unwrap_or_default(),
+            deadline_ns: from.u64_if(a::DEADLINE_NS)?,
+            route: read_route(from)?,
         })
     }
+}
+
+impl SessionSet {
+    /// Adds the attributes of `session-set`; the keys last, so that nothing is moved after them.
+    pub fn write(&self, out: &mut Writer) {
+        out.u64(a::ID, self.id);
+        match &self.bind {
+            None => {}
+            Some(None) => {
+                out.nest(a::BIND, |_| {});
+            }
+            Some(bind) => write_bind(bind.as_ref(), out),
+        }
+        write_keys(&self.keys, out);
+    }
+
+    /// Reads what `write` adds; takes the keys out of `from`.
+    pub fn read(from: &mut Reader) -> Result<Self, Fault> {
+        Ok(Self { id: from.u64(a::ID)?, bind: read_bind(from)?, keys: from.secrets(a::KEY) })
+    }
+}
+
+fn write_keys(keys: &[Zeroizing<Vec<u8>>], out: &mut Writer) {
+    for key in keys {
+        out.secret(a::KEY, key);
+    }
+}
+
+fn write_bind(bind: Option<&Bind>, out: &mut Writer) {
+    if let Some(bind) = bind {
+        out.nest(a::BIND, |nest| bind.write(nest));
+    }
+}
+
+/// The tie that is named, if one is; one that is named may be to nothing.
+fn read_bind(from: &Reader) -> Result<Option<Option<Bind>>, Fault> {
+    from.nest_if(a::BIND)?.map(|nest| Bind::read(&nest)).transpose()
+}
+
+fn write_route(route: &[Stage], out: &mut Writer) {
+    for stage in route {
+        out.nest(a::ROUTE, |nest| stage.write(nest));
+    }
+}
+
+fn read_route(from: &Reader) -> Result<Vec<Stage>, Fault> {
+    from.nests(a::ROUTE)?.iter().map(Stage::read).collect()
 }
 
 fn read_priority(from: &Reader) -> Result<Option<u8>, Fault> {

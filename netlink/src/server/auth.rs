@@ -1,11 +1,10 @@
 //! Who may do what: three classes, by the peer of the connection *and* the sender of the message.
 
 use super::Shared;
+use super::errno::EPERM;
 use crate::attr::Fault;
 use crate::message::Class;
 use crate::transport::{Credentials, UnixEnd};
-
-const EPERM: i32 = 1;
 
 /// Who is at the other end of a connection, as of when it was made.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -264,6 +264,7 @@ impl Connection {
         match spec.command {
             Command::SessionNew => self.session_new(attributes, caller),
             Command::SessionDel => self.session_del(attributes, caller),
+            Command::SessionSet => self.session_set(attributes, caller),
             Command::StreamStart => self.stream_start(attributes, caller),
             Command::EventUnsubscribe => self.unsubscribe(attributes),
             _ => self.shared.show(spec.command, dump, attributes, caller),

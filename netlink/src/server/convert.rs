@@ -6,8 +6,9 @@ use acrypto_core::stats::histogram::bucket_upper_ns;
 use super::errno::EINVAL;
 use crate::attr::Fault;
 use crate::message::{
-    Capability, DeviceCounters, DeviceInfo, DeviceQueue, DeviceState, EventKind, EventRecord, FaultMode,
-    FaultSpec, Histogram, LoadInfo, LoadSpec, OpInfo, OpKind, QueueInfo, RuntimeStats, SessionInfo, Severity,
+    Bind, Capability, DeviceCounters, DeviceInfo, DeviceQueue, DeviceState, EventKind, EventRecord,
+    FaultMode, FaultSpec, Histogram, Leaving, LoadInfo, LoadSpec, OpInfo, OpKind, QueueInfo, RuntimeStats,
+    SessionInfo, SettingInfo, Severity, Stage, Target, TenantInfo,
 };
 
 /// The kind with the same number.
@@ -92,6 +93,15 @@ pub(super) fn device(of: core::DeviceStatus) -> DeviceInfo {
             .iter()
             .map(|can| Capability { op: op_kind(can.kind), algorithm: can.algorithm.name().to_owned() })
             .collect(),
+        heartbeats_sent: of.heartbeats_sent,
+        heartbeats_failed: of.heartbeats_failed,
+        shadow_rate: of.shadow_rate,
+        shadowed_ops: of.shadowed_ops,
+        leaving: of.leaving.map(|leaving| Leaving {
+            is_removal: leaving.is_removal,
+            deadline_ns: leaving.deadline_ns,
+            remaining_ops: leaving.remaining_ops,
+        }),
     }
 }
 
@@ -196,7 +206,60 @@ pub(super) fn session(of: core::SessionStatus, now_ns: u64) -> SessionInfo {
         refs: of.handles as u64,
         age_ns: now_ns.saturating_sub(of.created_ns),
         device: of.device.unwrap_or_default(),
+        ordered: of.is_ordered,
+        bind: of.bind.map(bind),
+        tenant: of.tenant,
+        route: of
+            .route
+            .iter()
+            .map(|algorithm| Stage { algorithm: algorithm.name().to_owned(), bind: None })
+            .collect(),
+        rekeys: of.rekeys,
     }
+}
+
+fn bind(of: core::Bind) -> Bind {
+    let target = match of.target {
+        core::Target::Device(name) => Target::Device(name),
+        core::Target::Kind(kind) => Target::Kind(kind),
+    };
+    Bind { target, only: of.only }
+}
+
+/// What to tie a session to.
+pub(super) fn core_bind(of: Bind) -> core::Bind {
+    let target = match of.target {
+        Target::Device(name) => core::Target::Device(name),
+        Target::Kind(kind) => core::Target::Kind(kind),
+    };
+    core::Bind { target, only: of.only }
+}
+
+/// A tenant.
+pub(super) fn tenant(of: core::TenantStatus) -> TenantInfo {
+    TenantInfo {
+        name: of.name,
+        weight: of.weight,
+        limit_ops: of.limit_ops,
+        sessions: of.sessions as u64,
+        accepted_ops: of.accepted_ops,
+        completed_ops: of.completed_ops,
+        in_flight_ops: of.in_flight_ops,
+        bytes: of.bytes,
+    }
+}
+
+/// The limits and time-outs.
+pub(super) fn settings(of: &core::Config) -> Vec<SettingInfo> {
+    let default = core::Config::default();
+    let setting = |setting: &core::Setting| SettingInfo {
+        name: setting.name.to_owned(),
+        value: setting.value(of),
+        default: setting.value(&default),
+        least: setting.least,
+        most: setting.most,
+    };
+    core::SETTINGS.iter().map(setting).collect()
 }
 
 /// An operation.

@@ -2,45 +2,76 @@
 
 use std::sync::atomic::Ordering;
 
-use acrypto_core::{Algorithm, Iv, Key, Padding, Request, Session, SessionSpec, Stream};
+use acrypto_core::{Algorithm, Iv, Key, Padding, Request, Session, SessionSpec, Stage as CoreStage, Stream};
+use zeroize::Zeroizing;
 
 use super::Shared;
 use super::connection::{Caller, Connection, Reply};
-use super::convert::core_op_kind;
-use super::errno::{EBUSY, EINVAL, EMSGSIZE, ENOENT, EOPNOTSUPP, broken_off, failed, limit, refused};
+use super::convert::{core_bind, core_op_kind};
+use super::errno::{EBUSY, EINVAL, EMSGSIZE, ENOENT, EOPNOTSUPP, EPERM, broken_off, failed, limit, refused};
 use crate::attr::{Fault, Reader};
 use crate::conn::server::Received;
 use crate::family::attribute::{session, stream};
 use crate::family::{Command, OP_DATA_MAX_BYTES};
-use crate::message::{Class, OpKind, OpReply, OpSubmit, SessionNew};
+use crate::message::{Class, OpKind, OpReply, OpSubmit, SessionNew, SessionSet, Stage};
 
 impl Connection {
-    /// Opens a session. The key's bytes move into core, which wipes them with the session.
+    /// Opens a session. The keys' bytes move into core, which wipes them with the session.
     pub(super) fn session_new(&self, attributes: &mut Reader, caller: Caller) -> Result<Reply, Fault> {
-        let mut asked = SessionNew::read(attributes)?;
+        let asked = SessionNew::read(attributes)?;
         let algorithm: Algorithm = asked
             .algorithm
             .parse()
             .map_err(|error: acrypto_core::Error| attributes.fault(session::ALGORITHM, error.to_string()))?;
-        let mut spec = SessionSpec::new(algorithm)
+        if !(asked.tenant.is_empty()
+            || caller.class == Class::Admin
+            || asked.tenant == format!("uid:{}", caller.uid))
+        {
+            return Err(Fault::new(EPERM, format!("tenant '{}' is for class admin to give", asked.tenant)));
+        }
+        let mut spec = match asked.route.is_empty() {
+            true => SessionSpec::new(algorithm),
+            false => SessionSpec::with_route(route(&asked.route)?),
+        };
+        spec = spec
             .padding(if asked.padding { Padding::Pkcs7 } else { Padding::None })
             .allow_ecb(asked.allow_ecb)
             .allow_sha1(asked.allow_sha1)
             .uid(caller.uid)
-            .name(asked.name);
+            .name(asked.name)
+            .ordered(asked.ordered)
+            .tenant(asked.tenant)
+            .deadline_ns(asked.deadline_ns.unwrap_or(0));
+        spec.bind = asked.bind.map(core_bind);
         if let Some(priority) = asked.priority {
             spec = spec.priority(priority);
         }
-        let key = Key::new(std::mem::take(&mut *asked.key));
+        let mut keys = keys(asked.keys);
+        if keys.is_empty() && spec.route.is_empty() {
+            keys.push(Key::none());
+        }
         let connection = (!asked.persistent).then_some(self.id);
         let runtime = &self.shared.runtime;
-        let id = self
-            .shared
-            .sessions
-            .open(caller.uid, connection, || runtime.session(spec, key).map_err(|error| refused(&error)))?;
+        let open = || runtime.session_with_keys(spec, keys).map_err(|error| refused(&error));
+        let id = self.shared.sessions.open(caller.uid, connection, open)?;
         let mut out = self.body();
         out.u64(session::ID, id);
         Ok(Reply::One(out))
+    }
+
+    /// Gives a session of the caller's, or anybody's for an admin, other keys or another tie.
+    pub(super) fn session_set(&self, attributes: &mut Reader, caller: Caller) -> Result<Reply, Fault> {
+        let set = SessionSet::read(attributes)?;
+        let exists = || self.shared.runtime.sessions().iter().any(|session| session.id == set.id);
+        let is_admin = caller.class == Class::Admin;
+        let session = self.shared.sessions.steer(set.id, caller.uid, is_admin, exists)?;
+        let done = match (set.bind, keys(set.keys)) {
+            (Some(bind), keys) if keys.is_empty() => session.bind(bind.map(core_bind), caller.uid),
+            (None, keys) if !keys.is_empty() => session.rekey(keys, caller.uid),
+            // Either may be refused, and then nothing must have changed.
+            _ => return Err(Fault::new(EINVAL, "one of 'bind' and 'key' is needed")),
+        };
+        done.map(|()| Reply::Done).map_err(|error| refused(&error))
     }
 
     /// Closes a session of the caller's, or anybody's for an admin.
@@ -168,6 +199,20 @@ impl Connection {
             None => Err(Fault::new(ENOENT, format!("stream '{id}' not found on this connection"))),
         }
     }
+}
+
+/// The keys, their bytes moved and not copied.
+fn keys(bytes: Vec<Zeroizing<Vec<u8>>>) -> Vec<Key> {
+    bytes.into_iter().map(|mut bytes| Key::new(std::mem::take(&mut *bytes))).collect()
+}
+
+fn route(stages: &[Stage]) -> Result<Vec<CoreStage>, Fault> {
+    let stage = |stage: &Stage| {
+        let algorithm = stage.algorithm.parse().map_err(|error| refused(&error))?;
+        let bind = stage.bind.clone().map(core_bind);
+        Ok(CoreStage { bind, ..CoreStage::new(algorithm) })
+    };
+    stages.iter().map(stage).collect()
 }
 
 fn chunk(attributes: &Reader) -> Result<(u64, Vec<u8>), Fault> {

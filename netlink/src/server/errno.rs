@@ -4,6 +4,7 @@ use acrypto_core::{Error, OpError, StreamError};
 
 use crate::attr::Fault;
 
+pub(super) const EPERM: i32 = 1;
 pub(super) const ENOENT: i32 = 2;
 pub(super) const EIO: i32 = 5;
 pub(super) const EAGAIN: i32 = 11;
@@ -23,17 +24,26 @@ const ESHUTDOWN: i32 = 108;
 pub(super) fn refused(error: &Error) -> Fault {
     let errno = match error {
         Error::UnknownDevice { .. } => ENODEV,
-        Error::UnknownBalancer { .. } | Error::UnknownSession { .. } | Error::UnknownLoad { .. } => ENOENT,
-        Error::DeviceExists { .. } | Error::BalancerExists { .. } => EEXIST,
+        Error::UnknownBalancer { .. }
+        | Error::UnknownSession { .. }
+        | Error::UnknownLoad { .. }
+        | Error::UnknownKey { .. } => ENOENT,
+        Error::DeviceExists { .. } | Error::BalancerExists { .. } | Error::KeyExists { .. } => EEXIST,
         Error::BalancerChanged { .. } | Error::BalancerBuiltIn { .. } | Error::DeviceState { .. } => EBUSY,
         Error::TooFewSamples { .. } => EAGAIN,
         Error::NoPreview { .. } => EOPNOTSUPP,
         Error::BalancerEjected { .. } => EIO,
         Error::OpTooLarge { .. } => EMSGSIZE,
         Error::NotSupported { .. } | Error::NoStream { .. } => EOPNOTSUPP,
-        Error::Full { .. } => EAGAIN,
+        Error::NotAllowed { .. } => EPERM,
+        Error::Full { .. } | Error::TenantFull { .. } => EAGAIN,
         Error::Limit { .. } | Error::Thread { .. } => ENOBUFS,
-        Error::NoDevice { .. } | Error::SelfTest { .. } | Error::Device { .. } => EIO,
+        Error::NoDevice { .. }
+        | Error::NoDeviceForStage { .. }
+        | Error::SelfTest { .. }
+        | Error::Device { .. }
+        | Error::KeyUsedUp { .. }
+        | Error::NoRandom => EIO,
         Error::ShuttingDown => ESHUTDOWN,
         _ => EINVAL,
     };

@@ -5,10 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use acrypto_core::Session;
 
-use super::errno::{EBUSY, ENOENT, limit};
+use super::errno::{EBUSY, ENOENT, EPERM, limit};
 use crate::attr::Fault;
-
-const EPERM: i32 = 1;
 
 #[derive(Debug)]
 pub(super) struct Sessions {
@@ -64,6 +62,25 @@ impl Sessions {
         }
     }
 
+    /// The session, for its owner or an admin.
+    pub(super) fn steer(
+        &self,
+        id: u64,
+        uid: u32,
+        is_admin: bool,
+        exists: impl FnOnce() -> bool,
+    ) -> Result<Session, Fault> {
+        match self.table().owned.get(&id) {
+            Some(owned) if owned.uid == uid || is_admin => Ok(owned.session.clone()),
+            Some(owned) => Err(foreign(id, owned.uid)),
+            None if exists() => Err(Fault::new(
+                EBUSY,
+                format!("session '{id:#x}' is held by the program that runs the runtime"),
+            )),
+            None => Err(unknown(id)),
+        }
+    }
+
     /// Closes the session, for its owner or an admin.
     pub(super) fn close(
         &self,
@@ -72,22 +89,11 @@ impl Sessions {
         is_admin: bool,
         exists: impl FnOnce() -> bool,
     ) -> Result<(), Fault> {
-        let mut table = self.table();
-        match table.owned.get(&id) {
-            Some(owned) if owned.uid == uid || is_admin => {
-                let closed = table.remove(id);
-                // The handle's drop tells the devices; no need to hold others up meanwhile.
-                drop(table);
-                drop(closed);
-                Ok(())
-            }
-            Some(owned) => Err(foreign(id, owned.uid)),
-            None if exists() => Err(Fault::new(
-                EBUSY,
-                format!("session '{id:#x}' is held by the program that runs the runtime"),
-            )),
-            None => Err(unknown(id)),
-        }
+        self.steer(id, uid, is_admin, exists)?;
+        // The handle's drop tells the devices; no need to hold others up meanwhile.
+        let closed = self.table().remove(id);
+        drop(closed);
+        Ok(())
     }
 
     /// Closes what ends with the connection.

@@ -1,4 +1,4 @@
-//! Commands that look, and commands that change devices, balancer and loads.
+//! Commands that look, and commands that change devices, balancer, tenants and loads.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use super::errno::{EINVAL, ENOENT, EOPNOTSUPP, refused};
 use crate::attr::{Fault, Reader, Writer};
 use crate::conn::server::{Ask, Request, body};
 use crate::family::Command;
-use crate::family::attribute::{balancer, device, load, op, server, session};
-use crate::message::{BalancerInfo, FaultSpec, LoadSpec, ServerInfo, read_parameters};
+use crate::family::attribute::{balancer, device, load, op, server, session, tenant};
+use crate::message::{BalancerInfo, FaultSpec, LoadSpec, ServerInfo, read_parameters, read_ppb};
 
 /// The balancer that cannot be unregistered.
 const BUILTIN_BALANCER: &str = "simple_lb";
@@ -41,6 +41,12 @@ impl Shared {
             Command::BalancerGet => {
                 Ok(self.rows(balancers(self.runtime.balancer()), |row, out| row.write(out)))
             }
+            Command::ConfigGet => {
+                Ok(self.rows(convert::settings(self.runtime.config()), |row, out| row.write(out)))
+            }
+            Command::TenantGet => {
+                Ok(self.rows(self.runtime.tenants(), |row, out| convert::tenant(row).write(out)))
+            }
             Command::SessionGet => self.sessions_body(dump, attributes),
             Command::OpGet => {
                 let limit = attributes.u32_if(op::LIMIT)?.map_or(usize::MAX, |limit| limit as usize);
@@ -67,9 +73,17 @@ impl Shared {
             Command::LoadNew => return self.load_new(attributes, uid),
             Command::LoadDel => return self.load_del(attributes, uid),
             Command::DeviceDel => {
-                let deadline_ns = attributes.u64_if(device::DEADLINE_NS)?;
-                let deadline_ns = deadline_ns.unwrap_or(self.runtime.config().deadline_ns);
-                self.runtime.remove_device(&attributes.string(device::NAME)?, deadline_ns, uid)
+                self.runtime.remove_device(&attributes.string(device::NAME)?, self.deadline(attributes)?, uid)
+            }
+            Command::DeviceDrain => {
+                self.runtime.drain_device(&attributes.string(device::NAME)?, self.deadline(attributes)?, uid)
+            }
+            Command::DeviceResume => self.runtime.resume_device(&attributes.string(device::NAME)?, uid),
+            Command::DeviceTest => self.runtime.test_device(&attributes.string(device::NAME)?, uid),
+            Command::DeviceSet => {
+                let rate = read_ppb(device::SHADOW_PPB, attributes)?;
+                let rate = rate.ok_or_else(|| attributes.missing(device::SHADOW_PPB))?;
+                self.runtime.set_shadow(&attributes.string(device::NAME)?, rate, uid)
             }
             Command::DeviceBreak => {
                 let fault =
@@ -85,9 +99,19 @@ impl Shared {
             Command::BalancerDel => {
                 self.runtime.unregister_balancer(&attributes.string(balancer::NAME)?, uid)
             }
+            Command::TenantSet => {
+                let weight = attributes.u32_if(tenant::WEIGHT)?;
+                let limit_ops = attributes.u64_if(tenant::LIMIT_OPS)?;
+                self.runtime.set_tenant(&attributes.string(tenant::NAME)?, weight, limit_ops, uid)
+            }
             other => return Err(Fault::new(EOPNOTSUPP, format!("'{}' changes nothing", other.spec().name))),
         };
         done.map(|()| Reply::Done).map_err(|error| refused(&error))
+    }
+
+    /// How long a device may drain.
+    fn deadline(&self, attributes: &Reader) -> Result<u64, Fault> {
+        Ok(attributes.u64_if(device::DEADLINE_NS)?.unwrap_or(self.runtime.config().deadline_ns))
     }
 
     fn device_new(&self, attributes: &Reader, uid: u32) -> Result<Reply, Fault> {

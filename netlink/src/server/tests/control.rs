@@ -36,6 +36,29 @@ async fn a_device_is_added_shown_broken_repaired_and_removed() {
 }
 
 #[tokio::test]
+async fn a_device_is_drained_resumed_tested_and_shadowed() {
+    let (_server, client) = connected().await;
+    client.device_add("soft1", "soft", &[]).await.unwrap();
+    let filter = Filter { kinds: vec![EventKind::Device, EventKind::Health] };
+    let mut monitor = client.subscribe(filter, None).await.unwrap();
+    client.device_drain("soft1", Some(Duration::from_secs(5))).await.unwrap();
+    while next_of(&mut monitor).await.to != "drained" {}
+    let drained = client.device("soft1").await.unwrap();
+    let leaving = drained.leaving.unwrap();
+    assert_eq!((drained.state, leaving.is_removal, leaving.remaining_ops), (DeviceState::Drained, false, 0));
+    assert_eq!(errno(client.device_drain("soft1", None).await), EBUSY);
+    client.device_resume("soft1").await.unwrap();
+    assert_eq!(errno(client.device_resume("soft1").await), EBUSY);
+    assert_eq!(client.device("soft1").await.unwrap().leaving, None);
+
+    client.device_test("soft1").await.unwrap();
+    while !next_of(&mut monitor).await.reason.starts_with("test passed") {}
+    client.device_shadow("soft1", 0.01).await.unwrap();
+    assert_eq!(client.device("soft1").await.unwrap().shadow_rate, 0.01);
+    assert_eq!(errno(client.device_test("soft7").await), ENODEV);
+}
+
+#[tokio::test]
 async fn what_a_device_refuses_names_the_object() {
     let (_server, client) = connected().await;
     assert_eq!(errno(client.device_add("soft0", "soft", &[]).await), EEXIST);
@@ -209,7 +232,7 @@ async fn a_dump_of_a_thousand_sessions_is_complete_and_comes_in_parts() {
     for number in 0..1000 {
         let session = SessionNew {
             algorithm: "aes-256-ctr".to_owned(),
-            key: vec![7; 32].into(),
+            keys: vec![vec![7; 32].into()],
             name: format!("session number {number}"),
             ..SessionNew::default()
         };

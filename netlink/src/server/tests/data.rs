@@ -7,7 +7,7 @@ use crate::message::*;
 fn new_session(algorithm: &str, key_len: usize) -> SessionNew {
     SessionNew {
         algorithm: algorithm.to_owned(),
-        key: Zeroizing::new(vec![7; key_len]),
+        keys: vec![Zeroizing::new(vec![7; key_len])],
         ..SessionNew::default()
     }
 }

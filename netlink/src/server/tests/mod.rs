@@ -5,6 +5,7 @@ mod control;
 mod data;
 mod hostile;
 mod rules;
+mod sessions;
 mod unix;
 
 use acrypto_core::{Config, Runtime};
