@@ -4,6 +4,7 @@ mod bench;
 mod control;
 mod error;
 mod op;
+mod session;
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -16,10 +17,11 @@ use crate::units;
 
 pub use bench::{BenchArgs, BenchCommand};
 pub use control::{
-    BreakArgs, DaemonArgs, DeviceCommand, LbCommand, LoadCommand, LoadStartArgs, MonitorArgs, QueueArgs,
-    QueueCommand, ServerCommand, SessionCommand, StatsCommand, StatsSubject, TuiArgs,
+    BreakArgs, ConfigCommand, DaemonArgs, DeviceCommand, LbCommand, LoadCommand, LoadStartArgs, MonitorArgs,
+    QueueArgs, QueueCommand, ServerCommand, StatsCommand, StatsSubject, TuiArgs,
 };
 pub use op::{CipherArgs, HashArgs, HmacArgs, KeyArgs, KeyFormat, OpCommand, RandomArgs};
+pub use session::{SessionCommand, SessionKeyArgs, SessionNewArgs, TenantCommand};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -113,6 +115,9 @@ pub enum Command {
     Tui(TuiArgs),
     /// Run a runtime in the foreground and serve it
     Daemon(DaemonArgs),
+    /// Configuration: what can be set, shown, saved and checked
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Devices: what carries out the operations
     #[command(subcommand)]
     Device(DeviceCommand),
@@ -122,6 +127,9 @@ pub enum Command {
     /// Sessions: an algorithm and a key in use
     #[command(subcommand)]
     Session(SessionCommand),
+    /// Tenants: whose work it is, and how much of the devices it may have
+    #[command(subcommand)]
+    Tenant(TenantCommand),
     /// Encrypt, decrypt, hash and authenticate files
     #[command(subcommand)]
     Op(OpCommand),
@@ -153,7 +161,9 @@ impl Command {
             self,
             Self::Device(DeviceCommand::List | DeviceCommand::Show { .. })
                 | Self::Lb(LbCommand::List | LbCommand::Get)
-                | Self::Session(_)
+                | Self::Session(SessionCommand::List | SessionCommand::Show { .. })
+                | Self::Tenant(TenantCommand::List)
+                | Self::Config(ConfigCommand::Show)
                 | Self::Queue(_)
                 | Self::Stats(_)
                 | Self::Load(LoadCommand::List)
@@ -259,6 +269,12 @@ mod tests {
                 "acrypto op random",
                 "acrypto op random 1X",
                 "acrypto monitor devices",
+                "acrypto session new --key-file k",
+                "acrypto session new --alg sha256 --device ,prefer",
+                "acrypto session new --alg sha256 --priority 8",
+                "acrypto session bind 0x1 sim0,prefre",
+                "acrypto tenant set web",
+                "acrypto daemon --check",
                 "acrypto load start --size 4K --rate 0",
                 "acrypto bench run --for 1s --ops 100",
                 "acrypto version now",

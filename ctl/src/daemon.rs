@@ -2,6 +2,7 @@
 
 mod notify;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use acrypto_core::{Config, Runtime};
@@ -11,10 +12,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::cli::DaemonArgs;
+use crate::config::Loaded;
 use crate::context::Context;
-use crate::embedded;
 use crate::exit::{self, Exit, Failure};
-use crate::output;
+use crate::{command, embedded, output};
 
 /// Time between two looks at the queue while it drains.
 const DRAIN_LOOK: Duration = Duration::from_millis(2);
@@ -24,9 +25,21 @@ pub async fn run(context: &Context, arguments: &DaemonArgs) -> Result<Exit, Fail
     if context.printer.is_json() {
         return Err(Failure::usage("'--json' works with 'acrypto monitor', not with the daemon"));
     }
+    if arguments.check {
+        return match &arguments.config {
+            Some(file) => command::config::check(context, file),
+            None => Ok(Exit::Done),
+        };
+    }
     let mut signals = Signals::new()?;
     let addresses = addresses(arguments)?;
-    let runtime = embedded::start(Config::default())?;
+    let runtime = match &arguments.config {
+        Some(file) => {
+            let loaded = Loaded::read(file)?;
+            loaded.setup.start(embedded::own_uid()).map_err(|error| loaded.failure(error))?
+        }
+        None => embedded::start(Config::default())?,
+    };
     let server = Server::new(runtime.clone(), ServerOptions::default());
     let mut listeners = JoinSet::new();
     for path in &addresses {
@@ -40,7 +53,10 @@ pub async fn run(context: &Context, arguments: &DaemonArgs) -> Result<Exit, Fail
     notify::send("READY=1");
     loop {
         tokio::select! {
-            () = signals.end() => break,
+            wish = signals.next() => match wish {
+                Wish::End => break,
+                Wish::Reload => reload(&runtime, arguments.config.clone()).await,
+            },
             Some(ended) = listeners.join_next() => {
                 ended.map_err(|_| Failure::new(Exit::Bug, "a listener panicked"))?;
             }
@@ -79,21 +95,54 @@ impl Signals {
         })
     }
 
-    /// Waits for the signal to end; whatever asks for a reload meanwhile is answered.
-    async fn end(&mut self) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.reload.recv() => {
-                    output::error_line("acrypto: nothing to reload: the daemon has no configuration file");
-                }
-            }
+    /// Waits for the next signal.
+    async fn next(&mut self) -> Wish {
+        tokio::select! {
+            _ = self.terminate.recv() => Wish::End,
+            _ = self.interrupt.recv() => Wish::End,
+            _ = self.reload.recv() => Wish::Reload,
         }
+    }
+
+    /// Waits for the signal to end; it is too late to reload.
+    async fn end(&mut self) {
+        while self.next().await != Wish::End {}
     }
 }
 
-fn addresses(arguments: &DaemonArgs) -> Result<Vec<std::path::PathBuf>, Failure> {
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    End,
+    Reload,
+}
+
+/// Makes the runtime as the file says now, as far as that can be done while it runs.
+async fn reload(runtime: &Runtime, file: Option<PathBuf>) {
+    let Some(file) = file else {
+        return output::error_line("acrypto: nothing to reload: the daemon has no configuration file");
+    };
+    let runtime = runtime.clone();
+    // Known answers of new devices take their time.
+    let reloaded = tokio::task::spawn_blocking(move || {
+        let loaded = Loaded::read(&file)?;
+        let waiting = runtime.apply(&loaded.setup, embedded::own_uid());
+        waiting.map_err(|error| loaded.failure(error)).map(|waiting| (file, waiting))
+    });
+    match reloaded.await {
+        Ok(Ok((file, waiting))) => {
+            let mut line = format!("acrypto: reloaded '{}'", file.display());
+            if !waiting.is_empty() {
+                line.push_str(&format!("; for the next start: {}", waiting.join(", ")));
+            }
+            output::error_line(&line);
+        }
+        Ok(Err(failure)) => output::error(&failure),
+        Err(_) => output::error_line("acrypto: the reload panicked"),
+    }
+}
+
+fn addresses(arguments: &DaemonArgs) -> Result<Vec<PathBuf>, Failure> {
     let mut addresses = Vec::new();
     for text in &arguments.listen {
         addresses.push(text.parse::<Address>()?);

@@ -1,6 +1,6 @@
 //! Runtimes in this process.
 
-use acrypto_core::{Config, Runtime};
+use acrypto_core::{Config, DeviceSetup, Runtime};
 
 use crate::exit::Failure;
 
@@ -22,6 +22,17 @@ pub fn for_files() -> Result<Runtime, Failure> {
         op_max_bytes: OP_MAX_BYTES,
         ..Config::default()
     })
+}
+
+/// The devices of a runtime that names none: one software device a core, named `soft0` and so on.
+pub fn default_devices() -> Vec<DeviceSetup> {
+    (0..cores())
+        .map(|number| DeviceSetup {
+            name: format!("soft{number}"),
+            kind: "soft".to_owned(),
+            ..DeviceSetup::default()
+        })
+        .collect()
 }
 
 /// A runtime with one software device a core, named `soft0` and so on.

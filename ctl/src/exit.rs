@@ -136,17 +136,24 @@ impl From<Error> for Failure {
             Error::UnknownDevice { .. }
             | Error::UnknownBalancer { .. }
             | Error::UnknownSession { .. }
-            | Error::UnknownLoad { .. } => Exit::NotFound,
+            | Error::UnknownLoad { .. }
+            | Error::UnknownKey { .. } => Exit::NotFound,
             Error::BalancerChanged { .. }
             | Error::DeviceExists { .. }
             | Error::DeviceState { .. }
+            | Error::KeyExists { .. }
             | Error::Full { .. }
+            | Error::TenantFull { .. }
             | Error::Limit { .. }
             | Error::NoDevice { .. }
+            | Error::NoDeviceForStage { .. }
+            | Error::KeyUsedUp { .. }
+            | Error::NoRandom
             | Error::SelfTest { .. }
             | Error::Device { .. }
             | Error::ShuttingDown
             | Error::Thread { .. } => Exit::State,
+            Error::NotAllowed { .. } => Exit::Permission,
             _ => Exit::Usage,
         };
         let failure = Self::new(exit, error.to_string());

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use acrypto_core::algorithm::KEY_LEN_MAX;
 use zeroize::Zeroizing;
@@ -16,18 +16,30 @@ const FILE_LEN_MAX: usize = 2 * KEY_LEN_MAX + 1;
 
 /// Reads the key that the arguments name.
 pub fn read(arguments: &KeyArgs) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let path = path(arguments);
-    let shown = name(arguments);
-    let file = File::open(&path).map_err(|error| Failure::file("read key from", &shown, &error))?;
+    read_from(&path(arguments), &name(arguments), arguments.key_format)
+}
+
+/// Reads the key in a file.
+pub fn read_file(path: &Path, format: KeyFormat) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    read_from(path, &path.display().to_string(), format)
+}
+
+/// Reads the key from a descriptor.
+pub fn read_descriptor(descriptor: u32, format: KeyFormat) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    read_from(&descriptor_path(descriptor), &descriptor_name(descriptor), format)
+}
+
+fn read_from(path: &Path, shown: &str, format: KeyFormat) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let file = File::open(path).map_err(|error| Failure::file("read key from", shown, &error))?;
     // Filled at once, so that no growth leaves a copy behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(FILE_LEN_MAX + 1));
     file.take(FILE_LEN_MAX as u64 + 1)
         .read_to_end(&mut bytes)
-        .map_err(|error| Failure::file("read key from", &shown, &error))?;
+        .map_err(|error| Failure::file("read key from", shown, &error))?;
     if bytes.len() > FILE_LEN_MAX {
         return Err(Failure::usage(format!("key in '{shown}' is longer than {KEY_LEN_MAX} bytes")));
     }
-    decode(bytes, arguments.key_format).ok_or_else(|| {
+    decode(bytes, format).ok_or_else(|| {
         Failure::usage(format!("key in '{shown}' is not an even number of hex digits"))
             .with_hint("pass --key-format raw if the file holds the key's bytes")
     })
@@ -37,15 +49,23 @@ pub fn read(arguments: &KeyArgs) -> Result<Zeroizing<Vec<u8>>, Failure> {
 pub fn path(arguments: &KeyArgs) -> PathBuf {
     match (&arguments.key_file, arguments.key_fd) {
         (Some(path), _) => path.clone(),
-        (None, descriptor) => PathBuf::from(format!("/proc/self/fd/{}", descriptor.unwrap_or(0))),
+        (None, descriptor) => descriptor_path(descriptor.unwrap_or(0)),
     }
 }
 
 fn name(arguments: &KeyArgs) -> String {
     match (&arguments.key_file, arguments.key_fd) {
         (Some(path), _) => path.display().to_string(),
-        (None, descriptor) => format!("descriptor {}", descriptor.unwrap_or(0)),
+        (None, descriptor) => descriptor_name(descriptor.unwrap_or(0)),
     }
+}
+
+fn descriptor_path(descriptor: u32) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{descriptor}"))
+}
+
+fn descriptor_name(descriptor: u32) -> String {
+    format!("descriptor {descriptor}")
 }
 
 fn decode(bytes: Zeroizing<Vec<u8>>, format: KeyFormat) -> Option<Zeroizing<Vec<u8>>> {

@@ -3,6 +3,7 @@
 mod bench;
 mod cli;
 mod command;
+mod config;
 mod context;
 mod daemon;
 mod embedded;
@@ -73,6 +74,7 @@ fn dispatch(cli: Cli, command: Option<Command>) -> Result<Exit, Failure> {
             output::error_text(&cli::short_help());
             Ok(Exit::Usage)
         }
+        Some(Command::Config(cli::ConfigCommand::Check { file })) => command::config::check(&context, &file),
         Some(Command::Daemon(arguments)) => in_reactor(2, daemon::run(&context, &arguments)),
         Some(command) => in_reactor(1, until_interrupted(run_command(&context, command))),
     }

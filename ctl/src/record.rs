@@ -1,8 +1,9 @@
 //! The nouns as rows: the keys of JSON, of `--fields` and of tables.
 
+use acrypto_core::Setup;
 use acrypto_netlink::message::{
     BalancerInfo, DeviceInfo, DeviceQueue, EventRecord, FaultSpec, Histogram, LoadInfo, OpInfo, QueueInfo,
-    RuntimeStats, ServerInfo, SessionInfo,
+    RuntimeStats, ServerInfo, SessionInfo, SettingInfo, TenantInfo,
 };
 use serde_json::{Map, Value, json};
 
@@ -33,6 +34,17 @@ pub fn device(device: &DeviceInfo, now_ns: u64) -> Value {
     row["uid"] = device.uid.into();
     row["fault"] = device.fault.as_ref().map_or(Value::Null, fault);
     row["parameters"] = parameters.into();
+    row["shadow_ratio"] = device.shadow_rate.into();
+    row["shadowed_ops"] = device.shadowed_ops.into();
+    row["heartbeats_sent"] = device.heartbeats_sent.into();
+    row["heartbeats_failed"] = device.heartbeats_failed.into();
+    row["leaving"] = device.leaving.map_or(Value::Null, |leaving| {
+        json!({
+            "to": if leaving.is_removal { "gone" } else { "drained" },
+            "remaining_ops": leaving.remaining_ops,
+            "deadline_in_ns": leaving.deadline_ns.saturating_sub(now_ns),
+        })
+    });
     row
 }
 
@@ -97,10 +109,14 @@ pub fn session(session: &SessionInfo) -> Value {
         "id": format!("{:#x}", session.id),
         "alg": session.algorithm,
         "name": session.name,
-        "device": if session.device.is_empty() { "(any)" } else { &session.device },
+        "device": session.bind.as_ref().map_or_else(|| "(any)".to_owned(), ToString::to_string),
+        "route": session.route.iter().map(|stage| stage.algorithm.as_str()).collect::<Vec<_>>(),
+        "ordered": session.ordered,
+        "tenant": session.tenant,
         "priority": session.priority,
         "uid": session.uid,
         "refs": session.refs,
+        "rekeys": session.rekeys,
         "submitted_ops": session.submitted_ops,
         "completed_ops": session.completed_ops,
         "failed_ops": session.failed_ops,
@@ -108,6 +124,56 @@ pub fn session(session: &SessionInfo) -> Value {
         "bytes": session.bytes,
         "age_ns": session.age_ns,
     })
+}
+
+/// A tenant.
+pub fn tenant(tenant: &TenantInfo) -> Value {
+    json!({
+        "name": tenant.name,
+        "weight": tenant.weight,
+        "limit_ops": (tenant.limit_ops > 0).then_some(tenant.limit_ops),
+        "sessions": tenant.sessions,
+        "accepted_ops": tenant.accepted_ops,
+        "completed_ops": tenant.completed_ops,
+        "in_flight_ops": tenant.in_flight_ops,
+        "bytes": tenant.bytes,
+    })
+}
+
+/// A limit or time-out; the name says its unit.
+pub fn setting(setting: &SettingInfo) -> Value {
+    json!({
+        "name": setting.name,
+        "value": setting.value,
+        "default": setting.default,
+        "least": setting.least,
+        "most": setting.most,
+    })
+}
+
+/// Everything that can be set; `limits` are rows of [`setting`].
+pub fn setup(setup: &Setup, limits: Vec<Value>) -> Value {
+    let parameters = |parameters: &[(String, String)]| -> Map<String, Value> {
+        parameters.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect()
+    };
+    let devices: Vec<Value> = setup
+        .devices
+        .iter()
+        .map(|device| {
+            json!({
+                "name": device.name,
+                "kind": device.kind,
+                "parameters": parameters(&device.parameters),
+                "shadow_ratio": device.shadow_rate,
+            })
+        })
+        .collect();
+    let tenants: Vec<Value> = setup
+        .tenants
+        .iter()
+        .map(|tenant| json!({ "name": tenant.name, "weight": tenant.weight, "limit_ops": tenant.limit_ops }))
+        .collect();
+    json!({ "limits": limits, "balancer": setup.balancer, "devices": devices, "tenants": tenants })
 }
 
 /// The runtime's counters.
@@ -244,6 +310,9 @@ mod tests {
             "device": device_row,
             "balancer": balancer(&BalancerInfo::default(), 0),
             "session": session(&SessionInfo::default()),
+            "tenant": tenant(&TenantInfo::default()),
+            "setting": setting(&SettingInfo::default()),
+            "setup": setup(&Setup::default(), Vec::new()),
             "stats": stats(&RuntimeStats::default()),
             "main_queue": main_queue(&QueueInfo::default()),
             "device_queue": device_queue(&DeviceQueue::default()),
@@ -259,8 +328,20 @@ mod tests {
     #[test]
     fn numbers_carry_their_unit_in_the_key() {
         let units = ["_ops", "_ns", "_bytes", "bytes", "_per_s", "_percent", "_ratio", "_max", "_seq"];
-        let unitless =
-            ["id", "uid", "pid", "priority", "refs", "attempts", "clients", "workers", "seq", "seed"];
+        let unitless = [
+            "heartbeats_sent",
+            "heartbeats_failed",
+            "id",
+            "uid",
+            "pid",
+            "priority",
+            "refs",
+            "attempts",
+            "clients",
+            "workers",
+            "seq",
+            "seed",
+        ];
         for row in [
             device(&DeviceInfo::default(), 0),
             stats(&RuntimeStats::default()),

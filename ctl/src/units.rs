@@ -1,7 +1,9 @@
-//! Durations, sizes and counts as people write and read them.
+//! Durations, sizes, counts and ties as people write and read them.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
+
+use acrypto_netlink::message::{Bind, Target};
 
 /// Reads `500ms`, `3s`, `2m`; the unit is required.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -23,6 +25,21 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         return Err("is longer than 31 years".to_owned());
     }
     Ok(Duration::from_nanos(total_ns.round() as u64))
+}
+
+/// Nanoseconds as [`parse_duration`] reads them, in the largest unit that says them exactly.
+pub fn exact_duration(ns: u64) -> String {
+    let units = [
+        ("h", 3_600_000_000_000),
+        ("m", 60_000_000_000),
+        ("s", 1_000_000_000),
+        ("ms", 1_000_000),
+        ("us", 1_000),
+    ];
+    units
+        .into_iter()
+        .find(|(_, unit)| ns > 0 && ns.is_multiple_of(*unit))
+        .map_or_else(|| format!("{ns}ns"), |(name, unit)| format!("{}{name}", ns / unit))
 }
 
 /// A duration in nanoseconds; saturates after 584 years.
@@ -72,6 +89,32 @@ pub fn parse_parameter(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("is not NAME=VALUE".to_owned()),
     }
+}
+
+/// What a session is to be tied to; `None` for nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tie(pub Option<Bind>);
+
+/// Reads `NAME`, `kind:KIND`, each with `,prefer` or not, or `any`.
+pub fn parse_bind(text: &str) -> Result<Tie, String> {
+    if text == "any" {
+        return Ok(Tie(None));
+    }
+    let (target, only) = match text.split_once(',') {
+        None => (text, true),
+        Some((target, "prefer")) => (target, false),
+        Some(_) => return Err("is not DEVICE, DEVICE,prefer or any".to_owned()),
+    };
+    let (name, target) = match target.strip_prefix("kind:") {
+        Some(kind) => (kind, Target::Kind(kind.to_owned())),
+        None => (target, Target::Device(target.to_owned())),
+    };
+    if name.is_empty() { Err("names no device".to_owned()) } else { Ok(Tie(Some(Bind { target, only }))) }
+}
+
+/// Reads a priority, 0 to 7.
+pub fn parse_priority(text: &str) -> Result<u8, String> {
+    text.parse().ok().filter(|priority| *priority <= 7).ok_or_else(|| "is not 0 to 7".to_owned())
 }
 
 /// Reads a session id, `0x1f` or `31`.
@@ -189,6 +232,14 @@ mod tests {
     }
 
     #[test]
+    fn a_duration_reads_back_exactly() {
+        for ns in [0, 1, 999, 1_000, 1_500_000, 10_000_000_000, 90_000_000_000, 86_400_000_000_001] {
+            assert_eq!(parse_duration(&exact_duration(ns)).map(nanos), Ok(ns));
+        }
+        assert_eq!(exact_duration(5_400_000_000_000), "90m");
+    }
+
+    #[test]
     fn sizes_are_powers_of_1024() {
         assert_eq!(parse_size("64"), Ok(64));
         assert_eq!(parse_size("16K"), Ok(16 << 10));
@@ -206,6 +257,17 @@ mod tests {
         assert_eq!(parse_rate("1.5M"), Ok(1_500_000.0));
         for wrong in ["", "0", "-5", "inf", "NaN", "k"] {
             assert!(parse_rate(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_tie_reads_back_as_it_is_shown() {
+        for text in ["sim0", "sim0,prefer", "kind:soft", "kind:soft,prefer"] {
+            assert_eq!(parse_bind(text).unwrap().0.unwrap().to_string(), text);
+        }
+        assert_eq!(parse_bind("any"), Ok(Tie(None)));
+        for wrong in ["", ",prefer", "kind:", "sim0,only", "sim0,prefer,"] {
+            assert!(parse_bind(wrong).is_err(), "{wrong}");
         }
     }
 

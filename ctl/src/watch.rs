@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use acrypto_netlink::Client;
 
 use crate::cli::Command;
-use crate::command::{device, lb, load, monitor, queue, server, session, stats};
+use crate::command::{config, device, lb, load, monitor, queue, server, session, stats, tenant};
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Format};
@@ -43,6 +43,8 @@ async fn once(context: &Context, client: &Client, command: &Command) -> Result<E
         Command::Device(command) => device::run(context, client, command).await,
         Command::Lb(command) => lb::run(context, client, command).await,
         Command::Session(command) => session::run(context, client, command).await,
+        Command::Tenant(command) => tenant::run(context, client, command).await,
+        Command::Config(command) => config::run(context, client, command).await,
         Command::Queue(command) => queue::run(context, client, command).await,
         Command::Stats(command) => stats::run(context, client, command).await,
         Command::Monitor(arguments) => monitor::run(context, client, arguments).await,

@@ -12,7 +12,7 @@ use acrypto_tui::{Action, Commands, Connect, Options, Theme};
 use crate::cli::{Color, TuiArgs};
 use crate::context::Context;
 use crate::exit::{self, Exit, Failure};
-use crate::scenario;
+use crate::{scenario, units};
 
 /// Runs the workbench until the operator quits.
 pub fn run(context: &Context, arguments: &TuiArgs) -> Result<Exit, Failure> {
@@ -151,19 +151,10 @@ fn fault_options(fault: &FaultSpec) -> String {
     option("count", fault.count.map(|count| count.to_string()));
     option("every", fault.every.map(|every| every.to_string()));
     option("rate", fault.rate.map(|rate| rate.to_string()));
-    option("for", fault.for_ns.map(short_duration));
-    option("delay", fault.delay_ns.map(short_duration));
+    option("for", fault.for_ns.map(units::exact_duration));
+    option("delay", fault.delay_ns.map(units::exact_duration));
     option("seed", (fault.seed != 0).then(|| fault.seed.to_string()));
     line
-}
-
-/// A duration in the largest unit that says it exactly.
-fn short_duration(ns: u64) -> String {
-    let units = [("m", 60_000_000_000), ("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)];
-    units
-        .into_iter()
-        .find(|(_, unit)| ns > 0 && ns.is_multiple_of(*unit))
-        .map_or_else(|| format!("{ns}ns"), |(name, unit)| format!("{}{name}", ns / unit))
 }
 
 #[cfg(test)]

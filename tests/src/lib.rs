@@ -230,11 +230,17 @@ impl Daemon {
 
     /// Starts a daemon in this directory and waits until it listens.
     pub fn start_in(scratch: Scratch) -> Self {
+        Self::start_with(scratch, &[])
+    }
+
+    /// The same with more arguments.
+    pub fn start_with(scratch: Scratch, arguments: &[&str]) -> Self {
         let notify = scratch.file("notify");
         let _ = fs::remove_file(&notify);
         let manager = UnixDatagram::bind(&notify).expect("a notify socket can be bound");
         manager.set_read_timeout(Some(WAIT_MAX)).expect("a time-out can be set");
         let mut command = scratch.acrypto(["daemon", "--listen", "unix:control.sock"]);
+        command.args(arguments);
         let child =
             command.env("NOTIFY_SOCKET", &notify).stderr(Stdio::null()).spawn().expect("the daemon starts");
         let mut buffer = [0; 64];
@@ -271,6 +277,11 @@ impl Daemon {
     pub fn kill(&mut self) {
         self.child.kill().expect("the daemon can be killed");
         self.child.wait().expect("the daemon can be waited for");
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        signal_to(&self.child, signal);
     }
 
     /// Sends a signal and waits for its end.

@@ -1,6 +1,7 @@
 //! Commands that talk to a server, and the two that are one: `daemon` and `tui`.
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use acrypto_netlink::message::{EventKind, FaultMode, OpKind};
@@ -37,6 +38,29 @@ pub struct DaemonArgs {
     /// Address to listen on, unix:PATH; may be given several times
     #[arg(long, value_name = "ADDR")]
     pub listen: Vec<String>,
+    /// File that says what the runtime is like; see 'acrypto config save'
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Check the file, then end
+    #[arg(long, requires = "config")]
+    pub check: bool,
+}
+
+/// `config`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Show limits and time-outs; with --json devices, balancer and tenants too
+    Show,
+    /// Save everything that can be set, as a file for 'acrypto daemon --config'
+    Save {
+        /// The file; - is standard output
+        file: PathBuf,
+    },
+    /// Check a file without a server
+    Check {
+        /// The file
+        file: PathBuf,
+    },
 }
 
 /// `device`
@@ -71,6 +95,38 @@ pub enum DeviceCommand {
         /// The name once more, to remove the last usable device without being asked
         #[arg(long, value_name = "NAME")]
         confirm: Option<String>,
+    },
+    /// Let a device finish what it has; it stays, and takes nothing new until it is resumed
+    Drain {
+        /// Its name
+        name: String,
+        /// Wait until it is drained
+        #[arg(long)]
+        wait: bool,
+        /// Longest time to drain; what it has then is tried elsewhere
+        #[arg(long, value_name = "DUR", value_parser = units::parse_duration)]
+        deadline: Option<Duration>,
+        /// The name once more, to drain the last usable device without being asked
+        #[arg(long, value_name = "NAME")]
+        confirm: Option<String>,
+    },
+    /// Put a draining or drained device back into service
+    Resume {
+        /// Its name
+        name: String,
+    },
+    /// Ask a device its known answers now
+    Test {
+        /// Its name
+        name: String,
+    },
+    /// Set what can be set of a device while it works
+    Set {
+        /// Its name
+        name: String,
+        /// shadow=P: share of its operations, 0 to 1, carried out once more and held until both agree
+        #[arg(required = true, value_name = "K=V", value_parser = units::parse_parameter)]
+        values: Vec<(String, String)>,
     },
     /// Mark a device broken, or give it a fault for health to find
     Break(BreakArgs),
@@ -136,13 +192,6 @@ pub enum LbCommand {
         #[arg(long, value_name = "NAME")]
         if_current: Option<String>,
     },
-}
-
-/// `session`
-#[derive(Debug, Subcommand)]
-pub enum SessionCommand {
-    /// List sessions
-    List,
 }
 
 /// `queue`

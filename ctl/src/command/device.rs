@@ -1,7 +1,9 @@
 //! `device`
 
-use acrypto_netlink::Client;
-use acrypto_netlink::message::{DeviceInfo, FaultSpec};
+use std::time::Duration;
+
+use acrypto_netlink::message::{DeviceInfo, DeviceState, EventKind, FaultSpec, Filter};
+use acrypto_netlink::{Client, Feed, Subscription};
 use serde_json::{Value, json};
 
 use crate::cli::{BreakArgs, DeviceCommand};
@@ -25,6 +27,9 @@ pub const COLUMNS: &[Column] = &[
     ("errors_ops", "ERRORS"),
     ("state_reason", "REASON"),
 ];
+
+/// Time that a device has to drain unless told otherwise, as the runtime has it.
+const DRAIN_DEFAULT: Duration = Duration::from_secs(30);
 
 /// Runs a `device` command.
 pub async fn run(context: &Context, client: &Client, command: &DeviceCommand) -> Result<Exit, Failure> {
@@ -52,6 +57,31 @@ pub async fn run(context: &Context, client: &Client, command: &DeviceCommand) ->
             named(client, &arguments.name, broken).await?;
             let what = if arguments.mode.is_some() { "has the fault" } else { "is broken" };
             changed(context, client, &arguments.name, what).await
+        }
+        DeviceCommand::Drain { name, wait, deadline, confirm } => {
+            confirm_last(context, client, name, "drain", confirm.as_deref()).await?;
+            // Before the change, so that its end is not missed.
+            let events = client.subscribe(Filter { kinds: vec![EventKind::Device] }, None).await?;
+            named(client, name, client.device_drain(name, *deadline).await).await?;
+            if *wait {
+                drained(context, client, name, events, deadline.unwrap_or(DRAIN_DEFAULT)).await?;
+            }
+            changed(context, client, name, if *wait { "is drained" } else { "is draining" }).await
+        }
+        DeviceCommand::Resume { name } => {
+            named(client, name, client.device_resume(name).await).await?;
+            changed(context, client, name, "is back in service").await
+        }
+        DeviceCommand::Test { name } => {
+            let events = client.subscribe(Filter { kinds: vec![EventKind::Health] }, None).await?;
+            named(client, name, client.device_test(name).await).await?;
+            let figures = tested(context, name, events).await?;
+            changed(context, client, name, &figures).await
+        }
+        DeviceCommand::Set { name, values } => {
+            let rate = shadow(values)?;
+            named(client, name, client.device_shadow(name, rate).await).await?;
+            changed(context, client, name, "is set").await
         }
         DeviceCommand::Repair { name } => {
             named(client, name, client.device_repair(name).await).await?;
@@ -110,6 +140,82 @@ async fn changed(context: &Context, client: &Client, name: &str, what: &str) -> 
         context.printer.note(&format!("device '{name}' {what}"));
     }
     Ok(Exit::Done)
+}
+
+/// Waits until the device is drained, and as much longer as an answer may take.
+async fn drained(
+    context: &Context,
+    client: &Client,
+    name: &str,
+    mut events: Subscription,
+    deadline: Duration,
+) -> Result<(), Failure> {
+    let ended = async {
+        loop {
+            let Feed::Event(event) = events.next().await? else {
+                // What was lost may have been the end; the state tells.
+                if client.device(name).await?.state == DeviceState::Drained {
+                    return Ok(());
+                }
+                continue;
+            };
+            match (event.name == name, event.to.as_str()) {
+                (true, "drained") => return Ok(()),
+                (true, "draining") | (false, _) => {}
+                (true, other) => {
+                    return Err(Failure::new(
+                        Exit::State,
+                        format!("device '{name}' is {other}, not drained"),
+                    ));
+                }
+            }
+        }
+    };
+    let in_time = tokio::time::timeout(deadline.saturating_add(context.global.timeout), ended).await;
+    in_time.unwrap_or_else(|_| Err(late(name, "drained")))
+}
+
+/// Waits for what the known answers came to.
+async fn tested(context: &Context, name: &str, mut events: Subscription) -> Result<String, Failure> {
+    let ended = async {
+        loop {
+            let event = match events.next().await? {
+                Feed::Event(event) if event.name == name => event,
+                Feed::Event(_) => continue,
+                // What was lost may have been the outcome.
+                Feed::Lost(_) => return Err(late(name, "tested")),
+            };
+            if event.reason.starts_with("test passed") {
+                return Ok(event.reason);
+            }
+            if event.to == "broken" {
+                return Err(Failure::new(
+                    Exit::State,
+                    format!("device '{name}' is broken: {}", event.reason),
+                ));
+            }
+        }
+    };
+    let in_time = tokio::time::timeout(context.global.timeout, ended).await;
+    in_time.unwrap_or_else(|_| Err(late(name, "tested")))
+}
+
+fn late(name: &str, what: &str) -> Failure {
+    Failure::new(Exit::Unknown, format!("device '{name}' is not {what} in time"))
+        .with_hint(format!("see 'acrypto device show {name}'"))
+}
+
+fn shadow(values: &[(String, String)]) -> Result<f64, Failure> {
+    let mut rate = None;
+    for (key, value) in values {
+        if key != "shadow" {
+            return Err(Failure::usage(format!("unknown parameter '{key}'")).with_hint("known here: shadow"));
+        }
+        let share = value.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+        let wrong = || Failure::usage(format!("'shadow': '{value}' is not a share from 0 to 1"));
+        rate = Some(share.ok_or_else(wrong)?);
+    }
+    rate.ok_or_else(|| Failure::usage("missing K=V"))
 }
 
 /// An answer about the device `name`; one that is not found gets the nearest name as a hint.

@@ -1,5 +1,6 @@
 //! The commands that talk to a server, one module a noun.
 
+pub mod config;
 pub mod device;
 pub mod lb;
 pub mod load;
@@ -8,3 +9,4 @@ pub mod queue;
 pub mod server;
 pub mod session;
 pub mod stats;
+pub mod tenant;

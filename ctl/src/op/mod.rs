@@ -9,7 +9,7 @@ mod pipeline;
 mod positional;
 mod random;
 mod sums;
-mod target;
+pub mod target;
 
 use tokio::sync::oneshot;
 
