@@ -1,25 +1,52 @@
 //! Which device a session is tied to, in one word that placing an operation can compare.
 
+use std::collections::HashMap;
+
 use crate::sync::Lock;
 
 /// Names and kinds of devices, each with a number: a binding outlives the device it names.
 #[derive(Debug, Default)]
-pub(crate) struct Names(Lock<Vec<String>>);
+pub(crate) struct Names(Lock<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    names: Vec<String>,
+    numbers: HashMap<String, u16>,
+}
+
+/// Most names that were never a device's when a session was tied to them: the rest is kept for devices.
+pub(crate) const TIES_MAX: usize = 1 << 15;
+/// Most names in the life of a runtime.
+pub(crate) const NAMES_MAX: usize = u16::MAX as usize;
 
 impl Names {
-    /// The name's number; a new one if it was never heard. `None` when there are 65,535 already.
+    /// The number of a device's name or kind; a new one if it was never heard. `None` when there are [`NAMES_MAX`].
     pub(crate) fn number(&self, name: &str) -> Option<u16> {
-        let mut names = self.0.lock();
-        let position = names.iter().position(|known| known == name).unwrap_or_else(|| {
-            names.push(name.to_owned());
-            names.len() - 1
-        });
-        u16::try_from(position).ok().filter(|number| *number < u16::MAX)
+        self.number_within(name, NAMES_MAX)
+    }
+
+    /// As `number`, for a tie: whoever may open sessions must not use up what devices need.
+    pub(crate) fn tie(&self, name: &str) -> Option<u16> {
+        self.number_within(name, TIES_MAX)
+    }
+
+    fn number_within(&self, name: &str, limit: usize) -> Option<u16> {
+        let mut known = self.0.lock();
+        if let Some(number) = known.numbers.get(name) {
+            return Some(*number);
+        }
+        let number = known.names.len();
+        if number >= limit {
+            return None;
+        }
+        known.names.push(name.to_owned());
+        known.numbers.insert(name.to_owned(), number as u16);
+        Some(number as u16)
     }
 
     /// The name with this number.
     pub(crate) fn name(&self, number: u16) -> Option<String> {
-        self.0.lock().get(usize::from(number)).cloned()
+        self.0.lock().names.get(usize::from(number)).cloned()
     }
 }
 
@@ -68,6 +95,18 @@ impl Binding {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn i7_ties_leave_room_for_the_names_of_devices() {
+        let names = Names::default();
+        for number in 0..TIES_MAX {
+            assert_eq!(names.tie(&number.to_string()), Some(number as u16));
+        }
+        assert_eq!(names.tie("one more"), None);
+        assert_eq!(names.tie("7"), Some(7));
+        assert_eq!(names.number("device"), Some(TIES_MAX as u16));
+        assert_eq!(names.tie("device"), Some(TIES_MAX as u16));
+    }
 
     #[test]
     fn a_binding_matches_its_name_or_kind_and_nothing_else() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
-use crate::binding::Binding;
+use crate::binding::{Binding, TIES_MAX};
 use crate::context::{Context, Part};
 use crate::device::registry::Mail;
 use crate::error::Error;
@@ -192,8 +192,9 @@ impl Shared {
             Target::Kind(kind) => (kind, true),
         };
         check_name(name)?;
-        let number = self.names.number(name);
-        let number = number.ok_or(Error::Limit { what: "device names", limit: 65_535 })?;
+        let number = self.names.tie(name);
+        let number =
+            number.ok_or(Error::Limit { what: "names that sessions are tied to", limit: TIES_MAX })?;
         Ok(Binding::new(number, is_kind, bind.only))
     }
 

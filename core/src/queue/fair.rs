@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Cost units of one virtual second at weight 1.
 const SCALE: u64 = 1_024;
+/// Times of keys without work that are kept before those that no longer matter are swept out.
+const TIMES_KEPT: usize = 256;
 
 /// The order.
 #[derive(Debug)]
@@ -39,6 +41,10 @@ impl<K: Ord + Copy> Fair<K> {
             if *time <= self.now {
                 self.times.remove(&key);
             }
+        }
+        if self.times.len() > 2 * self.order.len() + TIMES_KEPT {
+            let (now, order) = (self.now, &self.order);
+            self.times.retain(|key, time| *time > now || order.contains(&(*time, *key)));
         }
         if self.order.is_empty() {
             // Whoever comes next starts level.

@@ -106,10 +106,12 @@ impl Waiting {
         for (ring, were_out) in [(&self.inbox, false), (&self.returned, true)] {
             let Some(ring) = ring.get() else { continue };
             while let Some((entry, priority)) = ring.pop().map(split) {
-                match place(entry) {
+                let priority = priority as usize;
+                // It is counted under the ticket's priority, whatever its slot holds by now.
+                match place(entry).map(|place| Place { priority, ..place }) {
                     Some(place) if were_out => returned.push((place, entry)),
                     Some(place) => lines.push(place, entry, false),
-                    None => self.left(priority as usize),
+                    None => self.left(priority),
                 }
             }
         }
@@ -160,7 +162,7 @@ struct Level {
     order: Fair<u16>,
     tenants: BTreeMap<u16, Tenancy>,
     total: usize,
-    /// What this priority may be served of its floor, in cost units.
+    /// What this priority may be served of its floor, in cost units: at most its first operation.
     credit: u64,
 }
 
@@ -169,9 +171,6 @@ struct Level {
 pub(crate) struct Lines {
     levels: [Level; PRIORITIES],
 }
-
-/// Most of a floor that is saved up, in cost units: the largest operation.
-const CREDIT_MAX: u64 = 1 << 31;
 
 impl Lines {
     pub(crate) fn push(&mut self, place: Place, entry: u64, at_front: bool) {
@@ -238,14 +237,19 @@ impl Lines {
         }
     }
 
-    /// Charges what was just lent from a line, before it is taken from it; lower priorities gain on their floor.
-    pub(crate) fn charge(&mut self, place: Place, cost: u64, weight: u64, floor_percent: u64) {
+    /// Charges what was just lent from a line, before it is taken from it. Lower priorities gain on their floor, but no
+    /// more than one operation: whose devices were full for long has not saved up a burst.
+    pub(crate) fn charge(
+        &mut self,
+        place: Place,
+        cost: u64,
+        weight: u64,
+        floor_percent: u64,
+        cost_of: impl Fn(u64) -> u64,
+    ) {
         for lower in &mut self.levels[..place.priority] {
-            if lower.total > 0 {
-                lower.credit = (lower.credit + cost * floor_percent / 100).min(CREDIT_MAX);
-            } else {
-                lower.credit = 0;
-            }
+            let most = lower.first().map_or(0, &cost_of);
+            lower.credit = (lower.credit + cost.saturating_mul(floor_percent) / 100).min(most);
         }
         let level = &mut self.levels[place.priority];
         level.credit = level.credit.saturating_sub(cost);

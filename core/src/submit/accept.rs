@@ -60,11 +60,20 @@ impl Shared {
         let now = self.now();
         for (position, mut request) in (first_position..).zip(requests) {
             let verdict = match &opened {
-                Ok(_) => check::check(self, session, &mut request),
+                Ok(_) => check::check(self, session, &request),
                 Err(error) => Err(error.clone()),
             };
             let error = match (verdict, slots.get_mut(filled), &opened) {
                 (Ok(shape), Some(held), Ok((context, _))) => {
+                    // Made when there is room for it: a refused request comes back as it was.
+                    match request.runtime_iv.then(|| check::make_iv(self, context)).transpose() {
+                        Ok(iv) => request.iv = iv.unwrap_or(request.iv),
+                        Err(error) => {
+                            refused += 1;
+                            on(position, Err(Box::new(Refused { error, request })));
+                            continue;
+                        }
+                    }
                     self.fill(held, context, request, shape, face, position, now);
                     filled += 1;
                     on(position, Ok(held.index()));

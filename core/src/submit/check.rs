@@ -2,14 +2,15 @@
 
 use super::Shape;
 use crate::algorithm::{Algorithm, OpKind};
+use crate::context::Context;
 use crate::error::Error;
-use crate::op::Request;
+use crate::op::{Iv, Request};
 use crate::route;
 use crate::session::{SessionSpec, SessionState};
 use crate::shared::Shared;
 
-/// What a request is, or why it can't be accepted. It gets its iv here if the runtime is to make it.
-pub(super) fn check(shared: &Shared, session: &SessionState, request: &mut Request) -> Result<Shape, Error> {
+/// What a request is, or why it can't be accepted.
+pub(super) fn check(shared: &Shared, session: &SessionState, request: &Request) -> Result<Shape, Error> {
     let spec = &session.spec;
     let kind = kind(spec, request.kind)?;
     if !spec.uses.allows(kind) {
@@ -36,16 +37,16 @@ pub(super) fn check(shared: &Shared, session: &SessionState, request: &mut Reque
         return Err(Error::NoAad { algorithm });
     }
     check_length(spec, algorithm, kind, request, (inner, outer))?;
-    let shape = Shape::new(spec.algorithm, kind, spec.priority, got);
-    if is_made {
-        let context = session.current.load();
-        let stage = spec.route.iter().position(|stage| stage.algorithm == algorithm).unwrap_or(0);
-        if let Some(part) = context.as_ref().and_then(|context| context.parts.get(stage)) {
-            part.key.count_iv(shared.config.ivs_per_key_max)?;
-        }
-        request.iv = shared.ivs.make(algorithm)?;
-    }
-    Ok(shape)
+    Ok(Shape::new(spec.algorithm, kind, spec.priority, got))
+}
+
+/// The iv of a request that leaves it to the runtime, for the context that it is carried out under.
+pub(super) fn make_iv(shared: &Shared, context: &Context) -> Result<Iv, Error> {
+    let spec = &context.session.spec;
+    let algorithm = route::cipher(&spec.route).unwrap_or(spec.algorithm);
+    let part = context.parts.iter().find(|part| part.spec.algorithm == algorithm);
+    part.map_or(Ok(()), |part| part.key.count_iv(shared.config.ivs_per_key_max))?;
+    shared.ivs.make(algorithm)
 }
 
 fn kind(spec: &SessionSpec, asked: Option<OpKind>) -> Result<OpKind, Error> {

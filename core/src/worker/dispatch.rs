@@ -112,7 +112,7 @@ impl Shared {
                 Pick::Device(device, _) => {
                     moved = true;
                     let weight = u64::from(self.tenants.weight(place.tenant));
-                    lines.charge(place, cost(shape), weight, floor);
+                    lines.charge(place, cost(shape), weight, floor, |entry| self.cost_of(entry));
                     match self.lend(held, device, word) {
                         Ok(None) => {}
                         Ok(Some(entry)) => {
@@ -146,7 +146,8 @@ impl Shared {
                 if full.contains(&place.lane) {
                     continue;
                 }
-                let Some(meta) = meta_of(entry) else { return Some((place, entry)) };
+                let Some((index, _)) = self.slab.current(entry) else { return Some((place, entry)) };
+                let meta = &self.slab.slot(index).meta;
                 let shape = Shape(meta.shape.load(Ordering::Relaxed));
                 if routing.is_full(shape, binding(meta, shape)) {
                     full.push(place.lane);
@@ -156,6 +157,12 @@ impl Shared {
             }
         }
         None
+    }
+
+    /// What the operation of a ticket costs; nothing if it is stale.
+    fn cost_of(&self, entry: u64) -> u64 {
+        let current = self.slab.current(entry);
+        current.map_or(0, |(index, _)| cost(Shape(self.slab.slot(index).meta.shape.load(Ordering::Relaxed))))
     }
 
     /// Lends a claimed operation to a device for another attempt; the caller holds the waiting token. A device that is

@@ -130,6 +130,15 @@ fn the_runtime_makes_ivs_that_differ_and_stops_at_the_limit() {
     first.rekey(key(5), 0).unwrap();
     assert!(first.call(Request::encrypt_with_runtime_iv(b"text".to_vec())).is_ok());
 
+    let (_simulation, full) = simulation(Config { main_queue_max_ops: 1, ..Config::default() });
+    add_sim(&full, "sim0", 1);
+    let spec = SessionSpec::new(Algorithm::Aes128Gcm);
+    let mut burst = full.session(spec, key(4)).unwrap().burst(4);
+    let mut requests: Vec<Request> =
+        (0..2).map(|_| Request::encrypt_with_runtime_iv(b"text".to_vec())).collect();
+    assert_eq!(burst.submit(&mut requests), 1);
+    assert!(requests[0].iv.is_empty(), "what found no room comes back as it was");
+
     let mut both = Request::encrypt(b"text".to_vec(), [1; 12]);
     both.runtime_iv = true;
     assert_eq!(first.call(both).unwrap_err().error, Error::RuntimeIv);
