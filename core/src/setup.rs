@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::balancer::{Balancer as _, Simple};
+use crate::balancer::{Balancer as _, Parameter, Simple};
 use crate::config::Config;
 use crate::device::kind;
 use crate::error::Error;
@@ -14,6 +14,9 @@ use crate::setting::SETTINGS;
 use crate::stats::DeviceStatus;
 use crate::tenant::TENANT_WEIGHT_MAX;
 
+/// Value of a parameter that a policy finds itself; it is no part of a setup.
+pub const AUTO: &str = "auto";
+
 /// A runtime's configuration, devices, balancer and tenants.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setup {
@@ -23,6 +26,8 @@ pub struct Setup {
     pub devices: Vec<DeviceSetup>,
     /// The balancer in force.
     pub balancer: String,
+    /// Parameters of balancers, in force or not: name, parameters.
+    pub balancer_parameters: Vec<(String, Vec<(String, String)>)>,
     /// Tenants with a weight or a limit of their own.
     pub tenants: Vec<TenantSetup>,
 }
@@ -94,6 +99,7 @@ impl Default for Setup {
             config: Config::default(),
             devices: Vec::new(),
             balancer: Simple.name().to_owned(),
+            balancer_parameters: Vec::new(),
             tenants: Vec::new(),
         }
     }
@@ -195,6 +201,7 @@ impl Runtime {
                 })
                 .collect(),
             balancer: self.balancer().current,
+            balancer_parameters: self.parameters_of_balancers(),
             tenants: tenants
                 .map(|tenant| TenantSetup {
                     name: tenant.name,
@@ -236,7 +243,30 @@ impl Runtime {
         self.set_shadow(&setup.name, setup.shadow_rate, uid)
     }
 
+    fn parameters_of_balancers(&self) -> Vec<(String, Vec<(String, String)>)> {
+        let parameters = |name: String| {
+            // One that was unregistered meanwhile has none.
+            let all = self.balancer_parameters(&name).unwrap_or_default();
+            let is_set = |parameter: &Parameter| parameter.value != AUTO;
+            let set = all.into_iter().filter(is_set).map(|parameter| (parameter.name, parameter.value));
+            (name, set.collect::<Vec<_>>())
+        };
+        self.balancer().available.into_iter().map(parameters).filter(|(_, all)| !all.is_empty()).collect()
+    }
+
     fn apply_balancer(&self, setup: &Setup, uid: u32) -> Result<(), SetupError> {
+        for (name, parameters) in &setup.balancer_parameters {
+            // What is so already is not told again.
+            let present = self.balancer_parameters(name).map_err(at(|| Part::Balancer(name.clone())))?;
+            let is_new = |(name, value): &&(String, String)| {
+                !present.iter().any(|one| (&one.name, &one.value) == (name, value))
+            };
+            let changed: Vec<_> = parameters.iter().filter(is_new).cloned().collect();
+            if !changed.is_empty() {
+                self.set_balancer_parameters(name, &changed, uid)
+                    .map_err(at(|| Part::Balancer(name.clone())))?;
+            }
+        }
         let balancer = || Part::Balancer(setup.balancer.clone());
         if self.balancer().current != setup.balancer {
             self.set_balancer(&setup.balancer, None, uid).map_err(at(balancer))?;
@@ -272,6 +302,7 @@ mod tests {
                 device("sim0", "sim", &[("lanes", "2"), ("seed", "9")]),
             ],
             balancer: "round_robin_lb".to_owned(),
+            balancer_parameters: Vec::new(),
             tenants: vec![
                 TenantSetup { name: "web".to_owned(), weight: 3, limit_ops: 0 },
                 TenantSetup { name: "uid:1000".to_owned(), weight: 1, limit_ops: 5 },
@@ -290,15 +321,38 @@ mod tests {
     #[test]
     fn a_runtime_is_as_its_setup_said() {
         let runtime = setup().start(0).unwrap();
-        assert_eq!(runtime.setup(), setup());
-        assert_eq!(runtime.apply(&setup(), 0), Ok(Vec::new()));
-        assert_eq!(runtime.setup(), setup());
+        let expected = Setup { balancer_parameters: runtime.setup().balancer_parameters, ..setup() };
+        assert_eq!(runtime.setup(), expected);
+        assert_eq!(runtime.apply(&expected, 0), Ok(Vec::new()));
+        assert_eq!(runtime.setup(), expected);
+    }
+
+    #[test]
+    fn parameters_of_balancers_in_force_or_not_are_in_the_setup() {
+        let runtime = setup().start(0).unwrap();
+        let set = |name: &str, parameter: &str, value: &str| {
+            let values = [(parameter.to_owned(), value.to_owned())];
+            runtime.set_balancer_parameters(name, &values, 0).unwrap();
+        };
+        set("failover_lb", "primary", "sim0");
+        set("weighted_lb", "soft0", "7");
+        set("size_lb", "threshold_bytes", "4096");
+        let saved = runtime.setup();
+        let of = |name: &str| saved.balancer_parameters.iter().find(|(of, _)| of == name).unwrap().1.clone();
+        assert!(of("failover_lb").contains(&("primary".to_owned(), "sim0".to_owned())));
+        assert!(of("size_lb").contains(&("threshold_bytes".to_owned(), "4096".to_owned())));
+        assert_eq!(of("weighted_lb"), [("soft0".to_owned(), "7".to_owned())]);
+        assert_eq!(saved.start(0).unwrap().setup(), saved);
     }
 
     #[test]
     fn what_is_set_live_is_in_the_setup() {
         let runtime = Setup::default().start(0).unwrap();
-        assert_eq!(runtime.setup(), Setup::default());
+        let fresh = runtime.setup();
+        assert_eq!(
+            fresh,
+            Setup { balancer_parameters: fresh.balancer_parameters.clone(), ..Setup::default() }
+        );
         runtime.add_device_of_kind("null0", "null", &[], 0).unwrap();
         runtime.set_balancer("round_robin_lb", None, 0).unwrap();
         runtime.set_tenant("web", Some(7), None, 0).unwrap();
@@ -307,7 +361,7 @@ mod tests {
             devices: vec![DeviceSetup { shadow_rate: 0.25, ..device("null0", "null", &[]) }],
             balancer: "round_robin_lb".to_owned(),
             tenants: vec![TenantSetup { name: "web".to_owned(), weight: 7, limit_ops: 0 }],
-            ..Setup::default()
+            ..fresh
         };
         assert_eq!(runtime.setup(), expected);
     }
@@ -321,6 +375,11 @@ mod tests {
         assert_eq!(refusal(|setup| setup.config.devices_max = 1).0, device("sim0"));
         assert_eq!(refusal(|setup| setup.devices[1].shadow_rate = 1.5).0, device("sim0"));
         assert_eq!(refusal(|setup| setup.tenants[0].weight = 0).0, Part::Tenant("web".to_owned()));
+        let wrong = ("size_lb".to_owned(), vec![("speed".to_owned(), "1".to_owned())]);
+        assert_eq!(
+            refusal(|setup| setup.balancer_parameters = vec![wrong]).0,
+            Part::Balancer("size_lb".to_owned())
+        );
         let (part, reason) = refusal(|setup| setup.balancer = "best_lb".to_owned());
         assert_eq!(
             (part, reason.as_str()),

@@ -160,7 +160,7 @@ impl Command {
         matches!(
             self,
             Self::Device(DeviceCommand::List | DeviceCommand::Show { .. })
-                | Self::Lb(LbCommand::List | LbCommand::Get)
+                | Self::Lb(LbCommand::List | LbCommand::Get { .. } | LbCommand::Explain { .. })
                 | Self::Session(SessionCommand::List | SessionCommand::Show { .. })
                 | Self::Tenant(TenantCommand::List)
                 | Self::Config(ConfigCommand::Show)
@@ -275,6 +275,8 @@ mod tests {
                 "acrypto session bind 0x1 sim0,prefre",
                 "acrypto tenant set web",
                 "acrypto daemon --check",
+                "acrypto lb preview simple_lb --all",
+                "acrypto lb set size_lb threshold",
                 "acrypto load start --size 4K --rate 0",
                 "acrypto bench run --for 1s --ops 100",
                 "acrypto version now",

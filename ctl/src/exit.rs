@@ -139,6 +139,9 @@ impl From<Error> for Failure {
             | Error::UnknownLoad { .. }
             | Error::UnknownKey { .. } => Exit::NotFound,
             Error::BalancerChanged { .. }
+            | Error::BalancerEjected { .. }
+            | Error::TooFewSamples { .. }
+            | Error::NoPreview { .. }
             | Error::DeviceExists { .. }
             | Error::DeviceState { .. }
             | Error::KeyExists { .. }

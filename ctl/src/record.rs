@@ -2,10 +2,13 @@
 
 use acrypto_core::Setup;
 use acrypto_netlink::message::{
-    BalancerInfo, DeviceInfo, DeviceQueue, EventRecord, FaultSpec, Histogram, LoadInfo, OpInfo, QueueInfo,
-    RuntimeStats, ServerInfo, SessionInfo, SettingInfo, TenantInfo,
+    BalancerInfo, Candidate, DecisionInfo, DeviceInfo, DeviceQueue, EventRecord, FaultSpec, Histogram,
+    LoadInfo, OpInfo, Parameter, PreviewInfo, QueueInfo, RuntimeStats, ServerInfo, SessionInfo, SettingInfo,
+    TenantInfo,
 };
 use serde_json::{Map, Value, json};
+
+use crate::units;
 
 /// A device; `now_ns` is the server's time.
 pub fn device(device: &DeviceInfo, now_ns: u64) -> Value {
@@ -94,23 +97,113 @@ fn latencies(row: &mut Value, wait: &Histogram, service: &Histogram, total: &His
 
 /// A balancer; `now_ns` is the server's time.
 pub fn balancer(balancer: &BalancerInfo, now_ns: u64) -> Value {
+    let off = |predicted: u64, actual: u64| {
+        (actual > 0).then(|| ((predicted as f64 / actual as f64 - 1.0) * 1_000.0).round() / 10.0)
+    };
     json!({
         "name": balancer.name,
         "current": balancer.current,
         "builtin": balancer.builtin,
         "in_force_ns": balancer.current.then(|| now_ns.saturating_sub(balancer.since_ns)),
         "moved_ops": balancer.moved_ops,
+        "ejected": balancer.ejection.as_ref().map(|ejection| {
+            json!({ "reason": ejection.reason, "age_ns": now_ns.saturating_sub(ejection.time_ns) })
+        }),
+        "prediction": balancer.accuracy.map(|accuracy| {
+            json!({
+                "samples_ops": accuracy.samples,
+                "predicted_p50_ns": accuracy.predicted_p50_ns,
+                "predicted_p99_ns": accuracy.predicted_p99_ns,
+                "actual_ops": accuracy.actual_ops,
+                "actual_p50_ns": accuracy.actual_p50_ns,
+                "actual_p99_ns": accuracy.actual_p99_ns,
+                "p50_off_percent": off(accuracy.predicted_p50_ns, accuracy.actual_p50_ns),
+                "p99_off_percent": off(accuracy.predicted_p99_ns, accuracy.actual_p99_ns),
+            })
+        }),
     })
+}
+
+/// Something of a balancer that can be set.
+pub fn parameter(parameter: &Parameter) -> Value {
+    json!({ "name": parameter.name, "value": parameter.value, "doc": parameter.doc })
+}
+
+/// What a balancer would have done.
+pub fn preview(preview: &PreviewInfo) -> Value {
+    let shares: Map<String, Value> =
+        preview.devices.iter().map(|(name, ops)| (name.clone(), (*ops).into())).collect();
+    json!({
+        "name": preview.name,
+        "samples_ops": preview.samples,
+        "span_ns": preview.span_ns,
+        "p50_ns": preview.p50_ns,
+        "p99_ns": preview.p99_ns,
+        "imbalance_ratio": preview.imbalance_permille as f64 / 1_000.0,
+        "device_ops": shares,
+    })
+}
+
+/// One pick of a device; `now_ns` is the server's time.
+pub fn decision(decision: &DecisionInfo, now_ns: u64) -> Value {
+    let candidates: Vec<Value> = decision
+        .candidates
+        .iter()
+        .map(|candidate| {
+            json!({
+                "device": candidate.device,
+                "state": candidate.state.name(),
+                "able": candidate.is_able,
+                "backlog_ops": candidate.backlog_ops,
+                "lend_max_ops": candidate.lend_max_ops,
+                "expected_ns": candidate.expected_ns,
+            })
+        })
+        .collect();
+    json!({
+        "age_ns": now_ns.saturating_sub(decision.time_ns),
+        "alg": decision.algorithm,
+        "op": decision.op.name(),
+        "bytes": decision.bytes,
+        "priority": decision.priority,
+        "balancer": decision.balancer,
+        "rule": decision.rule,
+        "chosen": (!decision.chosen.is_empty()).then_some(&decision.chosen),
+        "why": decision.why,
+        "figures": figures(decision),
+        "candidates": candidates,
+        "candidates_all": decision.candidates_all,
+    })
+}
+
+/// `soft0 3/128 12.0µs, sim0 broken`: backlog, limit and expected completion of each candidate.
+fn figures(decision: &DecisionInfo) -> String {
+    let of_one = |candidate: &Candidate| {
+        let Candidate { device, state, backlog_ops, lend_max_ops, expected_ns, is_able } = candidate;
+        let expected = expected_ns.map(|ns| format!(" {}", units::human_ns(ns))).unwrap_or_default();
+        match (state.is_usable(), is_able) {
+            (false, _) => format!("{device} {state}"),
+            (_, false) => format!("{device} unable"),
+            _ => format!("{device} {backlog_ops}/{lend_max_ops}{expected}"),
+        }
+    };
+    let mut all: Vec<String> = decision.candidates.iter().map(of_one).collect();
+    let left_out = decision.candidates_all.saturating_sub(all.len() as u64);
+    if left_out > 0 {
+        all.push(format!("{left_out} more"));
+    }
+    all.join(", ")
 }
 
 /// A session; ids are written as people write them.
 pub fn session(session: &SessionInfo) -> Value {
+    let route: Vec<&str> = session.route.iter().map(|stage| stage.algorithm.as_str()).collect();
     json!({
         "id": format!("{:#x}", session.id),
-        "alg": session.algorithm,
+        "alg": if route.is_empty() { session.algorithm.clone() } else { route.join(",") },
         "name": session.name,
         "device": session.bind.as_ref().map_or_else(|| "(any)".to_owned(), ToString::to_string),
-        "route": session.route.iter().map(|stage| stage.algorithm.as_str()).collect::<Vec<_>>(),
+        "route": route,
         "ordered": session.ordered,
         "tenant": session.tenant,
         "priority": session.priority,
@@ -173,7 +266,18 @@ pub fn setup(setup: &Setup, limits: Vec<Value>) -> Value {
         .iter()
         .map(|tenant| json!({ "name": tenant.name, "weight": tenant.weight, "limit_ops": tenant.limit_ops }))
         .collect();
-    json!({ "limits": limits, "balancer": setup.balancer, "devices": devices, "tenants": tenants })
+    let balancers: Map<String, Value> = setup
+        .balancer_parameters
+        .iter()
+        .map(|(name, of_one)| (name.clone(), parameters(of_one).into()))
+        .collect();
+    json!({
+        "limits": limits,
+        "balancer": setup.balancer,
+        "balancer_parameters": balancers,
+        "devices": devices,
+        "tenants": tenants,
+    })
 }
 
 /// The runtime's counters.
@@ -309,6 +413,8 @@ mod tests {
         let rows = json!({
             "device": device_row,
             "balancer": balancer(&BalancerInfo::default(), 0),
+            "preview": preview(&PreviewInfo::default()),
+            "decision": decision(&DecisionInfo::default(), 0),
             "session": session(&SessionInfo::default()),
             "tenant": tenant(&TenantInfo::default()),
             "setting": setting(&SettingInfo::default()),

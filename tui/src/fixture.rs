@@ -216,6 +216,7 @@ pub fn snapshot(step: u64) -> Snapshot {
                 since_ns: if current { START_NS } else { 0 },
                 moved_ops: 0,
                 builtin: current,
+                ..BalancerInfo::default()
             })
             .to_vec(),
         sessions,

@@ -182,15 +182,45 @@ pub struct BreakArgs {
 pub enum LbCommand {
     /// List balancers
     List,
-    /// Show the balancer in force
-    Get,
+    /// Show a balancer and what can be set of it
+    Get {
+        /// Its name; the one in force unless told
+        name: Option<String>,
+    },
     /// Switch to another balancer
     Set {
         /// Its name
         name: String,
+        /// Parameters to set first; 'acrypto lb get NAME' tells them
+        #[arg(value_name = "K=V", value_parser = units::parse_parameter)]
+        parameters: Vec<(String, String)>,
         /// Switch only if this one is in force
         #[arg(long, value_name = "NAME")]
         if_current: Option<String>,
+        /// Place what is queued on devices anew
+        #[arg(long)]
+        rehash: bool,
+    },
+    /// Place what is queued on devices anew, by the balancer in force
+    Rehash,
+    /// Tell what a balancer would have done with the latest arrivals
+    Preview {
+        /// Its name; the one in force unless told
+        name: Option<String>,
+        /// Every balancer
+        #[arg(long, conflicts_with = "name")]
+        all: bool,
+    },
+    /// Show the latest decisions, with the figures they were made on
+    Explain {
+        /// At most so many
+        #[arg(short, value_name = "OPS", default_value_t = 20)]
+        number: u32,
+    },
+    /// Remove a balancer; if it is in force, simple_lb takes over
+    Unregister {
+        /// Its name
+        name: String,
     },
 }
 

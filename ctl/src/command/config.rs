@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use acrypto_core::setup::AUTO;
 use acrypto_core::{DeviceSetup, Setting, Setup, TenantSetup};
 use acrypto_netlink::Client;
 use serde_json::{Value, json};
@@ -96,8 +97,15 @@ async fn setup(client: &Client) -> Result<Setup, Failure> {
             shadow_rate: device.shadow_rate,
         })
         .collect();
-    if let Some(current) = balancers.into_iter().find(|balancer| balancer.current) {
-        setup.balancer = current.name;
+    for balancer in balancers {
+        if balancer.current {
+            setup.balancer.clone_from(&balancer.name);
+        }
+        let set = balancer.parameters.into_iter().filter(|one| one.value != AUTO);
+        let parameters: Vec<_> = set.map(|one| (one.name, one.value)).collect();
+        if !parameters.is_empty() {
+            setup.balancer_parameters.push((balancer.name, parameters));
+        }
     }
     setup.tenants = tenants
         .into_iter()

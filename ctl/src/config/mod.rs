@@ -34,7 +34,8 @@ impl Loaded {
 
     /// A part of the setup that cannot be as it is, with the line that says so.
     pub fn failure(&self, error: SetupError) -> Failure {
-        let line = self.lines.iter().find(|(part, _)| *part == error.part).map(|(_, line)| *line);
+        // The last place: what is set of a part stands below its name.
+        let line = self.lines.iter().rev().find(|(part, _)| *part == error.part).map(|(_, line)| *line);
         let place = self.path.display();
         let mut failure = Failure::from(error.error);
         failure.message = match line {

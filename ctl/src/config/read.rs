@@ -13,7 +13,7 @@ use crate::exit::{Exit, Failure, lowered};
 use crate::{suggest, units};
 
 const TABLES: [&str; 4] = ["limits", "balancer", "device", "tenant"];
-const BALANCER: [&str; 1] = ["name"];
+const BALANCER: [&str; 2] = ["name", "parameters"];
 const DEVICE: [&str; 3] = ["kind", "parameters", "shadow"];
 const TENANT: [&str; 2] = ["weight", "limit_ops"];
 
@@ -187,6 +187,14 @@ impl Reading<'_> {
                     let balancer = self.source.string(name, value)?.to_owned();
                     self.place(Part::Balancer(balancer.clone()), value.span());
                     self.setup.balancer = balancer;
+                }
+                "parameters" => {
+                    for (balancer, value) in in_order(self.source.table(name, value)?) {
+                        let parameters = self.source.parameters(balancer, value)?;
+                        let balancer_name = balancer.get_ref().as_ref().to_owned();
+                        self.place(Part::Balancer(balancer_name.clone()), balancer.span());
+                        self.setup.balancer_parameters.push((balancer_name, parameters));
+                    }
                 }
                 _ => return Err(self.source.unknown(name, &BALANCER)),
             }

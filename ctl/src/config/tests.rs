@@ -38,6 +38,10 @@ fn setup() -> Setup {
             },
         ],
         balancer: "round_robin_lb".to_owned(),
+        balancer_parameters: vec![(
+            "failover_lb".to_owned(),
+            vec![("primary".to_owned(), "a.b,soft0".to_owned())],
+        )],
         tenants: vec![
             TenantSetup { name: "uid:1000".to_owned(), weight: 3, limit_ops: 0 },
             TenantSetup { name: "web".to_owned(), weight: 1, limit_ops: 5 },
@@ -94,6 +98,8 @@ fn what_is_wrong_is_told_with_its_line_and_what_was_meant() {
         "[device.\"a b\"]\nkind = \"soft\"\n",
         "[balancer]\nname = \"best_lb\"\n",
         "[balancer]\nname = 5\n",
+        "[balancer.parameters.best_lb]\nspeed = 1\n",
+        "[balancer]\nname = \"size_lb\"\n\n[balancer.parameters.size_lb]\nspeed = 1\n",
         "[tenant.web]\nweight = 1001\n",
         "[tenant.web]\nwieght = 1\n",
         "[tenant.\"no good\"]\n",

@@ -19,6 +19,12 @@ pub fn write(setup: &Setup) -> String {
         let _ = writeln!(text, "{} = {value}", key(setting));
     }
     let _ = write!(text, "\n[balancer]\nname = {}\n", quoted(&setup.balancer));
+    for (name, parameters) in &setup.balancer_parameters {
+        let _ = write!(text, "\n[balancer.parameters.{}]\n", bare(name));
+        for (name, value) in parameters {
+            let _ = writeln!(text, "{} = {}", bare(name), quoted(value));
+        }
+    }
     if setup.devices.is_empty() {
         // Without this line the daemon adds those it adds unless told.
         text.push_str("\n[device]\n");

@@ -7,7 +7,7 @@ use crate::attr::Writer;
 use crate::error::Error;
 use crate::family::Command;
 use crate::family::attribute::{balancer, device, load, tenant};
-use crate::message::{FaultSpec, LoadSpec, write_parameters, write_ppb};
+use crate::message::{BalancerSet, FaultSpec, LoadSpec, write_parameters, write_ppb};
 
 impl Client {
     /// Adds a device; comes back after its known answers came out right. Returns its number.
@@ -93,11 +93,28 @@ impl Client {
     /// # Errors
     /// Refused when there is none of that name, or another is in force.
     pub async fn balancer_set(&self, name: &str, if_current: Option<&str>) -> Result<(), Error> {
-        let mut body = named(balancer::NAME, name);
-        if let Some(current) = if_current {
-            body.string(balancer::IF_CURRENT, current);
-        }
+        let if_current = if_current.map(str::to_owned);
+        let set = BalancerSet { name: name.to_owned(), if_current, ..BalancerSet::default() };
+        self.balancer_set_with(&set).await
+    }
+
+    /// Puts a balancer in force, with parameters, or with what is queued placed anew. One that is in force already only
+    /// gets the parameters and the rehash.
+    ///
+    /// # Errors
+    /// As [`Client::balancer_set`]; refused when a parameter is wrong, and when its first plan fails.
+    pub async fn balancer_set_with(&self, set: &BalancerSet) -> Result<(), Error> {
+        let mut body = Writer::new();
+        set.write(&mut body);
         self.done(Command::BalancerSet, body).await
+    }
+
+    /// Places what is queued on devices anew, by the balancer in force.
+    ///
+    /// # Errors
+    /// When the server is gone.
+    pub async fn rehash(&self) -> Result<(), Error> {
+        self.done(Command::BalancerRehash, Writer::new()).await
     }
 
     /// Unregisters a balancer; if it was in force, `simple_lb` takes over.

@@ -4,10 +4,10 @@ use super::Client;
 use crate::attr::Writer;
 use crate::error::Error;
 use crate::family::Command;
-use crate::family::attribute::{device, op, server, session};
+use crate::family::attribute::{decision, device, op, preview, server, session};
 use crate::message::{
-    BalancerInfo, DeviceInfo, LoadInfo, OpInfo, QueueInfo, RuntimeStats, ServerInfo, SessionInfo,
-    SettingInfo, TenantInfo,
+    BalancerInfo, DecisionInfo, DeviceInfo, LoadInfo, OpInfo, PreviewInfo, QueueInfo, RuntimeStats,
+    ServerInfo, SessionInfo, SettingInfo, TenantInfo,
 };
 use crate::snapshot::{SNAPSHOT_SESSIONS_MAX, Snapshot};
 
@@ -65,6 +65,24 @@ impl Client {
     /// When the server is gone.
     pub async fn balancers(&self) -> Result<Vec<BalancerInfo>, Error> {
         self.many(Command::BalancerGet, Writer::new, BalancerInfo::read).await
+    }
+
+    /// What a balancer would have done with the latest arrivals.
+    ///
+    /// # Errors
+    /// Refused when there is none of that name, it cannot be previewed, or there were too few arrivals.
+    pub async fn preview(&self, name: &str) -> Result<PreviewInfo, Error> {
+        let mut body = Writer::new();
+        body.string(preview::NAME, name);
+        Ok(PreviewInfo::read(&self.one(Command::PreviewGet, body).await?)?)
+    }
+
+    /// Samples of the balancer's latest decisions, the latest first.
+    ///
+    /// # Errors
+    /// When the server is gone.
+    pub async fn decisions(&self, max: usize) -> Result<Vec<DecisionInfo>, Error> {
+        self.many(Command::DecisionGet, || limit(decision::LIMIT, max), DecisionInfo::read).await
     }
 
     /// The first `max` sessions by id.

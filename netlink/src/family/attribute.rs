@@ -145,6 +145,7 @@ attribute_sets! {
     parameter "parameter" {
         NAME = 1 "name" String(NAME_MAX);
         VALUE = 2 "value" String(TEXT_MAX);
+        DOC = 3 "doc" String(TEXT_MAX);
     }
     /// What a device can do.
     capability "capability" {
@@ -204,6 +205,15 @@ attribute_sets! {
         SHADOWED_OPS = 29 "shadowed-ops" U64;
         LEAVING = 30 "leaving" Nest(&leaving::SET);
     }
+    /// What was predicted at a switch of the balancer and what came.
+    accuracy "accuracy" {
+        SAMPLES = 1 "samples" U64;
+        PREDICTED_P50_NS = 2 "predicted-p50-ns" U64;
+        PREDICTED_P99_NS = 3 "predicted-p99-ns" U64;
+        ACTUAL_OPS = 4 "actual-ops" U64;
+        ACTUAL_P50_NS = 5 "actual-p50-ns" U64;
+        ACTUAL_P99_NS = 6 "actual-p99-ns" U64;
+    }
     /// A balancer.
     balancer "balancer" {
         EPOCH = 1 "epoch" U32;
@@ -213,6 +223,52 @@ attribute_sets! {
         MOVED_OPS = 5 "moved-ops" U64;
         BUILTIN = 6 "builtin" Flag;
         IF_CURRENT = 7 "if-current" String(NAME_MAX);
+        PARAMETER = 8 "parameter" Nest(&parameter::SET), multi;
+        REHASH = 9 "rehash" Flag;
+        EJECTED_NS = 10 "ejected-ns" U64;
+        EJECTED_REASON = 11 "ejected-reason" String(TEXT_MAX);
+        ACCURACY = 12 "accuracy" Nest(&accuracy::SET);
+    }
+    /// What a device would have got.
+    share "share" {
+        NAME = 1 "name" String(NAME_MAX);
+        OPS = 2 "ops" U64;
+    }
+    /// What a balancer would have done with the latest arrivals.
+    preview "preview" {
+        EPOCH = 1 "epoch" U32;
+        NAME = 2 "name" String(NAME_MAX);
+        SAMPLES = 3 "samples" U64;
+        SPAN_NS = 4 "span-ns" U64;
+        P50_NS = 5 "p50-ns" U64;
+        P99_NS = 6 "p99-ns" U64;
+        IMBALANCE_PERMILLE = 7 "imbalance-permille" U64;
+        SHARE = 8 "share" Nest(&share::SET), multi;
+    }
+    /// A device at the time of a decision.
+    candidate "candidate" {
+        DEVICE = 1 "device" String(NAME_MAX);
+        STATE = 2 "state" U32;
+        BACKLOG_OPS = 3 "backlog-ops" U64;
+        LEND_MAX_OPS = 4 "lend-max-ops" U64;
+        EXPECTED_NS = 5 "expected-ns" U64;
+        ABLE = 6 "able" Flag;
+    }
+    /// One pick of a device.
+    decision "decision" {
+        EPOCH = 1 "epoch" U32;
+        TIME_NS = 2 "time-ns" U64;
+        ALGORITHM = 3 "algorithm" String(NAME_MAX);
+        OP = 4 "op" U32;
+        BYTES = 5 "bytes" U64;
+        PRIORITY = 6 "priority" U32;
+        BALANCER = 7 "balancer" String(NAME_MAX);
+        RULE = 8 "rule" String(NAME_MAX);
+        CANDIDATE = 9 "candidate" Nest(&candidate::SET), multi;
+        CANDIDATES = 10 "candidates" U64;
+        CHOSEN = 11 "chosen" String(NAME_MAX);
+        WHY = 12 "why" String(TEXT_MAX);
+        LIMIT = 13 "limit" U32;
     }
     /// What a session is tied to; empty for nothing.
     bind "bind" {

@@ -1,8 +1,8 @@
 //! Commands: what each takes, what it answers, and who may ask.
 
 use super::attribute::{
-    AttributeSet, balancer as b, config as c, device as d, event as e, load as l, op as o, queue as q,
-    server as v, session as s, stats as t, stream as r, tenant as n,
+    AttributeSet, balancer as b, config as c, decision as x, device as d, event as e, load as l, op as o,
+    preview as w, queue as q, server as v, session as s, stats as t, stream as r, tenant as n,
 };
 use crate::message::Class;
 
@@ -217,10 +217,46 @@ commands! {
     DeviceResume = 17 "device-resume" Admin d changes { do (d::NAME;) -> &[]; }
     DeviceTest = 18 "device-test" Admin d changes { do (d::NAME;) -> &[]; }
     BalancerGet = 20 "balancer-get" Read b {
-        dump () -> &[b::EPOCH, b::NAME, b::CURRENT, b::SINCE_NS, b::MOVED_OPS, b::BUILTIN];
+        dump ()
+            -> &[
+                b::EPOCH,
+                b::NAME,
+                b::CURRENT,
+                b::SINCE_NS,
+                b::MOVED_OPS,
+                b::BUILTIN,
+                b::PARAMETER,
+                b::EJECTED_NS,
+                b::EJECTED_REASON,
+                b::ACCURACY,
+            ];
     }
-    BalancerSet = 21 "balancer-set" Admin b changes { do (b::NAME; b::IF_CURRENT) -> &[]; }
+    BalancerSet = 21 "balancer-set" Admin b changes {
+        do (b::NAME; b::IF_CURRENT, b::PARAMETER, b::REHASH) -> &[];
+    }
     BalancerDel = 22 "balancer-del" Admin b changes { do (b::NAME;) -> &[]; }
+    BalancerRehash = 23 "balancer-rehash" Admin b changes { do (;) -> &[]; }
+    PreviewGet = 25 "preview-get" Use w {
+        do (w::NAME;)
+            -> &[w::EPOCH, w::NAME, w::SAMPLES, w::SPAN_NS, w::P50_NS, w::P99_NS, w::IMBALANCE_PERMILLE, w::SHARE];
+    }
+    DecisionGet = 26 "decision-get" Read x {
+        dump (x::LIMIT)
+            -> &[
+                x::EPOCH,
+                x::TIME_NS,
+                x::ALGORITHM,
+                x::OP,
+                x::BYTES,
+                x::PRIORITY,
+                x::BALANCER,
+                x::RULE,
+                x::CANDIDATE,
+                x::CANDIDATES,
+                x::CHOSEN,
+                x::WHY,
+            ];
+    }
     SessionGet = 30 "session-get" Read s { do (s::ID;) -> SESSION_ROW; dump (s::LIMIT) -> SESSION_ROW; }
     SessionNew = 31 "session-new" Use s changes {
         do (s::ALGORITHM; s::NAME, s::PRIORITY, s::PADDING, s::ALLOW_ECB, s::ALLOW_SHA1, s::PERSISTENT, s::ORDERED,

@@ -5,7 +5,7 @@ use crate::family::attribute::{capability, device as a, leaving, parameter};
 
 use super::fault::{read_ppb, write_ppb};
 use super::token::tokens;
-use super::{FaultSpec, Histogram, OpKind};
+use super::{FaultSpec, Histogram, OpKind, Parameter};
 
 tokens! {
     /// State of a device.
@@ -224,6 +224,22 @@ impl Leaving {
             remaining_ops: from.u64(leaving::REMAINING_OPS)?,
         })
     }
+}
+
+/// Adds a parameter with what it does.
+pub(super) fn write_documented(of: &Parameter, out: &mut Writer) {
+    out.string(parameter::NAME, &of.name)
+        .string(parameter::VALUE, &of.value)
+        .string_if(parameter::DOC, &of.doc);
+}
+
+/// Reads what `write_documented` adds.
+pub(super) fn read_documented(from: &Reader) -> Result<Parameter, Fault> {
+    Ok(Parameter {
+        name: from.string(parameter::NAME)?,
+        value: from.string(parameter::VALUE)?,
+        doc: from.string_if(parameter::DOC)?.unwrap_or_default(),
+    })
 }
 
 /// Adds a device's parameters.

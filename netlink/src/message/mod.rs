@@ -9,6 +9,7 @@ mod fault;
 mod histogram;
 mod load;
 mod op;
+mod preview;
 mod queue;
 mod server;
 mod session;
@@ -16,7 +17,7 @@ mod stats;
 mod tenant;
 mod token;
 
-pub use balancer::BalancerInfo;
+pub use balancer::{Accuracy, BalancerInfo, BalancerSet, Ejection, Parameter};
 pub use bind::{Bind, Stage, Target};
 pub use config::SettingInfo;
 pub use device::{
@@ -28,6 +29,7 @@ pub(crate) use fault::{read_ppb, write_ppb};
 pub use histogram::Histogram;
 pub use load::{LoadInfo, LoadSpec};
 pub use op::{OpInfo, OpKind, OpReply, OpSubmit};
+pub use preview::{Candidate, DecisionInfo, PreviewInfo};
 pub use queue::{DeviceQueue, QueueInfo};
 pub use server::{Class, ServerInfo};
 pub use session::{SessionInfo, SessionNew, SessionSet};

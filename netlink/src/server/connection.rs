@@ -244,7 +244,8 @@ impl Connection {
                 });
                 Ok(())
             }
-            _ if spec.changes && spec.class == Class::Admin => {
+            // A preview takes its time as well, and one after the other is enough.
+            _ if spec.command == Command::PreviewGet || spec.changes && spec.class == Class::Admin => {
                 lanes.changes.send((received, caller)).await.map_err(|_| Gone)
             }
             _ => {

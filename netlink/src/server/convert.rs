@@ -6,9 +6,10 @@ use acrypto_core::stats::histogram::bucket_upper_ns;
 use super::errno::EINVAL;
 use crate::attr::Fault;
 use crate::message::{
-    Bind, Capability, DeviceCounters, DeviceInfo, DeviceQueue, DeviceState, EventKind, EventRecord,
-    FaultMode, FaultSpec, Histogram, Leaving, LoadInfo, LoadSpec, OpInfo, OpKind, QueueInfo, RuntimeStats,
-    SessionInfo, SettingInfo, Severity, Stage, Target, TenantInfo,
+    Accuracy, Bind, Candidate, Capability, DecisionInfo, DeviceCounters, DeviceInfo, DeviceQueue,
+    DeviceState, EventKind, EventRecord, FaultMode, FaultSpec, Histogram, Leaving, LoadInfo, LoadSpec,
+    OpInfo, OpKind, Parameter, PreviewInfo, QueueInfo, RuntimeStats, SessionInfo, SettingInfo, Severity,
+    Stage, Target, TenantInfo,
 };
 
 /// The kind with the same number.
@@ -233,6 +234,61 @@ pub(super) fn core_bind(of: Bind) -> core::Bind {
         Target::Kind(kind) => core::Target::Kind(kind),
     };
     core::Bind { target, only: of.only }
+}
+
+/// A preview.
+pub(super) fn preview(of: core::Preview) -> PreviewInfo {
+    PreviewInfo {
+        name: of.balancer,
+        samples: of.samples,
+        span_ns: of.span_ns,
+        p50_ns: of.p50_ns,
+        p99_ns: of.p99_ns,
+        imbalance_permille: (of.imbalance * 1_000.0).round() as u64,
+        devices: of.devices.into_iter().map(|device| (device.name, device.ops)).collect(),
+    }
+}
+
+/// A decision.
+pub(super) fn decision(of: core::Decision) -> DecisionInfo {
+    let candidate = |of: core::balancer::CandidateFigures| Candidate {
+        device: of.device,
+        state: state(of.state),
+        backlog_ops: of.backlog_ops as u64,
+        lend_max_ops: of.lend_max_ops as u64,
+        expected_ns: of.expected_ns,
+        is_able: of.is_able,
+    };
+    DecisionInfo {
+        time_ns: of.time_ns,
+        algorithm: of.algorithm.name().to_owned(),
+        op: op_kind(of.kind),
+        bytes: of.bytes as u64,
+        priority: of.priority,
+        balancer: of.policy,
+        rule: of.rule.to_owned(),
+        candidates: of.candidates.into_iter().map(candidate).collect(),
+        candidates_all: of.candidates_all as u64,
+        chosen: of.chosen.unwrap_or_default(),
+        why: of.why.to_owned(),
+    }
+}
+
+/// What can be set of a balancer.
+pub(super) fn parameter(of: core::Parameter) -> Parameter {
+    Parameter { name: of.name, value: of.value, doc: of.doc }
+}
+
+/// How far a prediction was off.
+pub(super) fn accuracy(of: &core::balancer::Accuracy) -> Accuracy {
+    Accuracy {
+        samples: of.predicted.samples,
+        predicted_p50_ns: of.predicted.p50_ns,
+        predicted_p99_ns: of.predicted.p99_ns,
+        actual_ops: of.actual_ops,
+        actual_p50_ns: of.actual_p50_ns,
+        actual_p99_ns: of.actual_p99_ns,
+    }
 }
 
 /// A tenant.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use acrypto_core::{BalancerStatus, LoadSpec as CoreLoadSpec};
+use acrypto_core::{BalancerStatus, LoadSpec as CoreLoadSpec, SetBalancer};
 
 use super::Shared;
 use super::connection::{Caller, Reply};
@@ -11,8 +11,10 @@ use super::errno::{EINVAL, ENOENT, EOPNOTSUPP, refused};
 use crate::attr::{Fault, Reader, Writer};
 use crate::conn::server::{Ask, Request, body};
 use crate::family::Command;
-use crate::family::attribute::{balancer, device, load, op, server, session, tenant};
-use crate::message::{BalancerInfo, FaultSpec, LoadSpec, ServerInfo, read_parameters, read_ppb};
+use crate::family::attribute::{balancer, decision, device, load, op, preview, server, session, tenant};
+use crate::message::{
+    BalancerInfo, BalancerSet, Ejection, FaultSpec, LoadSpec, ServerInfo, read_parameters, read_ppb,
+};
 
 /// The balancer that cannot be unregistered.
 const BUILTIN_BALANCER: &str = "simple_lb";
@@ -38,8 +40,10 @@ impl Shared {
                 let status = status.map_err(|error| refused(&error))?;
                 Ok(self.one(|out| convert::device(status).write(out)))
             }
-            Command::BalancerGet => {
-                Ok(self.rows(balancers(self.runtime.balancer()), |row, out| row.write(out)))
+            Command::BalancerGet => Ok(self.rows(self.balancers(), |row, out| row.write(out))),
+            Command::DecisionGet => {
+                let limit = attributes.u32_if(decision::LIMIT)?.map_or(usize::MAX, |limit| limit as usize);
+                Ok(self.rows(self.runtime.explain(limit), |row, out| convert::decision(row).write(out)))
             }
             Command::ConfigGet => {
                 Ok(self.rows(convert::settings(self.runtime.config()), |row, out| row.write(out)))
@@ -61,7 +65,7 @@ impl Shared {
         }
     }
 
-    /// Carries out a command of class admin; may block.
+    /// Carries out a command of class admin, or one that takes its time; may block.
     pub(super) fn change(&self, request: &Request, caller: Caller) -> Result<Reply, Fault> {
         let attributes = &request.attributes;
         let uid = caller.uid;
@@ -93,8 +97,18 @@ impl Shared {
             }
             Command::DeviceRepair => self.runtime.repair_device(&attributes.string(device::NAME)?, uid),
             Command::BalancerSet => {
-                let if_current = attributes.string_if(balancer::IF_CURRENT)?;
-                self.runtime.set_balancer(&attributes.string(balancer::NAME)?, if_current.as_deref(), uid)
+                let BalancerSet { name, if_current, parameters, rehash } = BalancerSet::read(attributes)?;
+                let options = SetBalancer { if_current, rehash, parameters };
+                self.runtime.set_balancer_with(&name, &options, uid)
+            }
+            Command::BalancerRehash => {
+                self.runtime.rehash(uid);
+                Ok(())
+            }
+            Command::PreviewGet => {
+                let preview = self.runtime.preview(&attributes.string(preview::NAME)?);
+                let preview = preview.map_err(|error| refused(&error))?;
+                return Ok(self.one(|out| convert::preview(preview).write(out)));
             }
             Command::BalancerDel => {
                 self.runtime.unregister_balancer(&attributes.string(balancer::NAME)?, uid)
@@ -186,6 +200,32 @@ impl Shared {
         Ok(self.one(|out| convert::session(found, now_ns).write(out)))
     }
 
+    fn balancers(&self) -> Vec<BalancerInfo> {
+        let BalancerStatus { current, since_ns, available, moved_ops, ejection, accuracy, .. } =
+            self.runtime.balancer();
+        let row = |name: String| {
+            let is_current = name == current;
+            let ejection = ejection.as_ref().filter(|ejection| ejection.name == name);
+            // One that was unregistered meanwhile has nothing to set.
+            let parameters = self.runtime.balancer_parameters(&name).unwrap_or_default();
+            BalancerInfo {
+                current: is_current,
+                since_ns: if is_current { since_ns } else { 0 },
+                moved_ops: if is_current { moved_ops } else { 0 },
+                builtin: name == BUILTIN_BALANCER,
+                parameters: parameters.into_iter().map(convert::parameter).collect(),
+                ejection: ejection
+                    .map(|ejection| Ejection { time_ns: ejection.time_ns, reason: ejection.reason.clone() }),
+                accuracy: accuracy
+                    .as_ref()
+                    .filter(|accuracy| accuracy.balancer == name)
+                    .map(convert::accuracy),
+                name,
+            }
+        };
+        available.into_iter().map(row).collect()
+    }
+
     fn queue_rows(self: &Arc<Self>) -> Reply {
         let queue = convert::queue(self.runtime.queue());
         let mut first = body(self.epoch);
@@ -218,21 +258,4 @@ impl Shared {
             out
         })))
     }
-}
-
-fn balancers(status: BalancerStatus) -> Vec<BalancerInfo> {
-    let BalancerStatus { current, since_ns, available, moved_ops, .. } = status;
-    available
-        .into_iter()
-        .map(|name| {
-            let is_current = name == current;
-            BalancerInfo {
-                current: is_current,
-                since_ns: if is_current { since_ns } else { 0 },
-                moved_ops: if is_current { moved_ops } else { 0 },
-                builtin: name == BUILTIN_BALANCER,
-                name,
-            }
-        })
-        .collect()
 }

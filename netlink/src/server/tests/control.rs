@@ -104,6 +104,42 @@ async fn the_balancer_is_switched_and_guarded() {
     assert_eq!(errno(client.balancer_unregister("simple_lb").await), EBUSY);
 }
 
+#[tokio::test]
+async fn a_balancer_gets_parameters_and_is_previewed_and_explained() {
+    let (server, client) = connected().await;
+    let set = BalancerSet {
+        name: "failover_lb".to_owned(),
+        if_current: Some("simple_lb".to_owned()),
+        parameters: vec![("primary".to_owned(), "soft0".to_owned())],
+        rehash: true,
+    };
+    client.balancer_set_with(&set).await.unwrap();
+    client.rehash().await.unwrap();
+    let balancers = client.balancers().await.unwrap();
+    let current = balancers.iter().find(|balancer| balancer.current).unwrap();
+    assert_eq!(current.name, "failover_lb");
+    let primary = current.parameters.iter().find(|parameter| parameter.name == "primary").unwrap();
+    assert!(primary.value == "soft0" && !primary.doc.is_empty(), "{primary:?}");
+    let wrong = BalancerSet { parameters: vec![("speed".to_owned(), "9".to_owned())], ..set };
+    assert_eq!(errno(client.balancer_set_with(&BalancerSet { if_current: None, ..wrong }).await), EINVAL);
+
+    assert_eq!(errno(client.preview("best_lb").await), ENOENT);
+    assert_eq!(errno(client.preview("simple_lb").await), EAGAIN);
+    let session = acrypto_core::SessionSpec::new(acrypto_core::Algorithm::Sha256);
+    let session = server.runtime().session(session, acrypto_core::Key::none()).unwrap();
+    for _ in 0..1_100 {
+        session.call(acrypto_core::Request::digest(vec![7; 64])).unwrap();
+    }
+    let preview = client.preview("simple_lb").await.unwrap();
+    assert!(preview.samples >= 1_000 && preview.p99_ns >= preview.p50_ns, "{preview:?}");
+    assert_eq!(preview.devices[0].0, "soft0");
+    let decisions = client.decisions(5).await.unwrap();
+    assert_eq!(decisions.len(), 5);
+    let latest = &decisions[0];
+    assert_eq!((latest.algorithm.as_str(), latest.chosen.as_str(), latest.bytes), ("sha256", "soft0", 64));
+    assert_eq!((latest.balancer.as_str(), latest.candidates_all), ("failover_lb", 1));
+}
+
 async fn next_of(subscription: &mut crate::client::Subscription) -> EventRecord {
     match subscription.next().await.unwrap() {
         Feed::Event(event) => event,

@@ -18,6 +18,7 @@ use crate::transport::Credentials;
 const EPERM: i32 = 1;
 const ENOENT: i32 = 2;
 const EEXIST: i32 = 17;
+const EAGAIN: i32 = 11;
 const EBUSY: i32 = 16;
 const ENODEV: i32 = 19;
 const EINVAL: i32 = 22;

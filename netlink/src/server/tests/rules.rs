@@ -160,8 +160,8 @@ async fn r5_nlctrl_lists_families_operations_groups_and_policies() {
     let mut body = Writer::new();
     body.u16(ctrl::FAMILY_ID, family::ID).u32(ctrl::OP, Command::DeviceNew as u32);
     let rows = dump_of(&raw, control::ID, control::GET_POLICY, body).await;
-    // One operation, its three attributes, and the two of the nested set.
-    assert_eq!(rows.len(), 1 + 3 + 2);
+    // One operation, its three attributes, and the three of the nested set.
+    assert_eq!(rows.len(), 1 + 3 + 3);
 }
 
 #[tokio::test]
