@@ -314,7 +314,7 @@ mod tests {
     fn refusal(change: impl FnOnce(&mut Setup)) -> (Part, String) {
         let mut setup = setup();
         change(&mut setup);
-        let SetupError { part, error } = setup.check().unwrap_err();
+        let SetupError { part, error } = setup.check().expect_err("the change is not good");
         (part, error.to_string())
     }
 

@@ -144,7 +144,13 @@ impl Life {
             }
             89..93 => {
                 let balancer = *self.chance.of(&BALANCERS);
-                let switched = runtime.set_balancer(balancer, None, 0);
+                let switched = match self.chance.one_in(3) {
+                    true => {
+                        runtime.rehash(0);
+                        Ok(())
+                    }
+                    false => runtime.set_balancer(balancer, None, 0),
+                };
                 self.tell(|| format!("balancer {balancer}: {switched:?}"));
             }
             93..96 => self.rekey_or_tie(name),

@@ -3,7 +3,7 @@
 //! `ACRYPTO_MODEL_SEEDS=10000 cargo test --release -p acrypto-core --test model` lives ten thousand of them,
 //! `ACRYPTO_MODEL_FRESH=200` that many more that nobody has seen, and `ACRYPTO_MODEL_SEED=7` one, step by step.
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that tells a life on request")]
 
 mod chance;
 mod life;

@@ -8,7 +8,7 @@ use super::{add_sim, add_soft, ctr, simulation};
 
 fn request(number: u64) -> Request {
     // Larger ones first, so that later ones overtake them on the devices.
-    let bytes = if number % 3 == 0 { 60_000 } else { 64 };
+    let bytes = if number.is_multiple_of(3) { 60_000 } else { 64 };
     Request::encrypt(vec![number as u8; bytes], [1; 16]).with_user_data(number)
 }
 
