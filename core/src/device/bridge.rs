@@ -4,6 +4,8 @@
 //! A call that does not return keeps its thread. A reset leaves such threads behind and goes on with new ones; what they
 //! bring back later finds nobody. They are counted: when too many are stuck a reset fails, and the device stays out of
 //! service. Keys that a stuck call may still use are counted too, see [`QueuedDevice::keys_held`].
+//!
+//! The library is told to close a session by the last thread that uses it, never during another call on it.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -43,11 +45,37 @@ struct Session {
     spec: SessionSpec,
     key: Key,
     handle: OnceLock<Result<Handle, &'static str>>,
+    /// Lives until the library has closed the session.
+    life: Arc<()>,
+}
+
+impl Session {
+    fn new(spec: SessionSpec, key: Key) -> Self {
+        Self { spec, key, handle: OnceLock::new(), life: Arc::default() }
+    }
 }
 
 enum Job {
     Execute(Option<Arc<Session>>, QueuedOp),
+    /// The session has ended; whoever lets go of it last closes it.
     Close(Arc<Session>),
+}
+
+impl Job {
+    fn session(&self) -> Option<&Arc<Session>> {
+        match self {
+            Self::Execute(session, _) => session.as_ref(),
+            Self::Close(session) => Some(session),
+        }
+    }
+
+    /// What is left of it when its operation is of no use any more.
+    fn without_operation(self) -> Option<Self> {
+        match self {
+            Self::Execute(session, _) => session.map(Self::Close),
+            Self::Close(_) => Some(self),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -56,6 +84,8 @@ struct Desk {
     done: Vec<Answer>,
     /// Threads inside a call.
     busy: usize,
+    /// Lives of the sessions they have in hand, by number of the thread.
+    in_hand: Vec<Weak<()>>,
     /// The crew takes nothing new; its threads end when there is nothing left.
     is_dismissed: bool,
     /// What its threads bring is of no use any more.
@@ -75,7 +105,7 @@ impl Crew {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn serve(&self, library: &dyn BlockingDevice) {
+    fn serve(&self, number: usize, library: &dyn BlockingDevice) {
         let mut desk = self.desk();
         loop {
             let Some(job) = desk.jobs.pop_front() else {
@@ -86,10 +116,13 @@ impl Crew {
                 continue;
             };
             desk.busy += 1;
+            desk.in_hand[number] =
+                job.session().map_or_else(Weak::new, |session| Arc::downgrade(&session.life));
             drop(desk);
             let answer = carry(library, job);
             desk = self.desk();
             desk.busy -= 1;
+            desk.in_hand[number] = Weak::new();
             if desk.is_abandoned {
                 self.stuck.fetch_sub(1, Ordering::AcqRel);
                 return;
@@ -100,33 +133,40 @@ impl Crew {
 }
 
 fn carry(library: &dyn BlockingDevice, job: Job) -> Option<Answer> {
-    let failed =
-        |reason| DeviceError::Failed { reason, progress: Progress::MaybeExecuted, source_intact: true };
-    match job {
-        Job::Close(session) => {
-            if let Some(Ok(handle)) = session.handle.get() {
-                guarded(|| library.close(*handle));
-            }
-            None
+    let (session, answer) = match job {
+        Job::Close(session) => (Some(session), None),
+        Job::Execute(session, op) => {
+            let answer = execute(library, session.as_deref(), op);
+            (session, Some(answer))
         }
-        Job::Execute(session, mut op) => {
-            let ticket = op.ticket;
-            let opened = match &session {
-                None => Err("no such session on the device"),
-                Some(session) => *session.handle.get_or_init(|| {
-                    let opened = guarded(|| library.open(&session.spec, &session.key));
-                    opened.ok_or(PANICKED)?.map_err(|_| "session could not be opened")
-                }),
-            };
-            let handle = match opened {
-                Ok(handle) => handle,
-                Err(reason) => return Some(Answer { ticket, result: Err(failed(reason)) }),
-            };
-            op.handle = handle;
-            let answer = guarded(|| carry_out(op, |run| run.iter_mut().for_each(|op| library.execute(op))));
-            Some(answer.unwrap_or(Answer { ticket, result: Err(failed(PANICKED)) }))
-        }
+    };
+    // A session that goes on has a user in the bridge's table.
+    if let Some(ended) = session.and_then(Arc::into_inner)
+        && let Some(Ok(handle)) = ended.handle.get()
+    {
+        guarded(|| library.close(*handle));
     }
+    answer
+}
+
+fn execute(library: &dyn BlockingDevice, session: Option<&Session>, mut op: QueuedOp) -> Answer {
+    let ticket = op.ticket;
+    let failed = |reason| {
+        let error = DeviceError::Failed { reason, progress: Progress::MaybeExecuted, source_intact: true };
+        Answer { ticket, result: Err(error) }
+    };
+    let opened = session.ok_or("no such session on the device").and_then(|session| {
+        *session.handle.get_or_init(|| {
+            let opened = guarded(|| library.open(&session.spec, &session.key));
+            opened.ok_or(PANICKED)?.map_err(|_| "session could not be opened")
+        })
+    });
+    match opened {
+        Ok(handle) => op.handle = handle,
+        Err(reason) => return failed(reason),
+    }
+    let answer = guarded(|| carry_out(op, |run| run.iter_mut().for_each(|op| library.execute(op))));
+    answer.unwrap_or_else(|| failed(PANICKED))
 }
 
 /// The bridge.
@@ -137,8 +177,8 @@ pub struct BlockingBridge {
     threads: usize,
     stuck_max: usize,
     sessions: HashMap<Handle, Arc<Session>>,
-    /// Sessions that stuck threads may still use.
-    abandoned: Vec<Weak<Session>>,
+    /// Lives of ended sessions that threads had in hand at their end.
+    held: Vec<Weak<()>>,
     next: u32,
     in_flight: usize,
 }
@@ -170,7 +210,7 @@ impl BlockingBridge {
             threads,
             stuck_max,
             sessions: HashMap::new(),
-            abandoned: Vec::new(),
+            held: Vec::new(),
             next: 0,
             in_flight: 0,
         })
@@ -180,6 +220,16 @@ impl BlockingBridge {
     pub fn stuck_threads(&self) -> usize {
         self.crew.stuck.load(Ordering::Acquire)
     }
+
+    /// Remembers sessions that have ended in somebody's hands, and forgets those that are closed meanwhile.
+    fn hold(&mut self, lives: impl IntoIterator<Item = Weak<()>>) {
+        self.held.retain(|life| life.strong_count() > 0);
+        for life in lives {
+            if life.strong_count() > 0 && !self.held.iter().any(|other| other.ptr_eq(&life)) {
+                self.held.push(life);
+            }
+        }
+    }
 }
 
 fn crew(
@@ -188,12 +238,14 @@ fn crew(
     threads: usize,
     stuck: &Arc<AtomicUsize>,
 ) -> Result<Arc<Crew>, Error> {
-    let crew = Arc::new(Crew { desk: Mutex::default(), work: Condvar::new(), stuck: Arc::clone(stuck) });
+    let desk = Desk { in_hand: vec![Weak::new(); threads], ..Desk::default() };
+    let crew = Arc::new(Crew { desk: Mutex::new(desk), work: Condvar::new(), stuck: Arc::clone(stuck) });
     for number in 0..threads {
         let name = format!("acrypto-{kind}-{number}");
         let (this, library) = (Arc::clone(&crew), Arc::clone(library));
-        let spawned =
-            std::thread::Builder::new().name(name.clone()).spawn(move || this.serve(library.as_ref()));
+        let spawned = std::thread::Builder::new()
+            .name(name.clone())
+            .spawn(move || this.serve(number, library.as_ref()));
         if spawned.is_err() {
             dismiss(&crew);
             return Err(Error::Thread { name });
@@ -222,16 +274,20 @@ impl QueuedDevice for BlockingBridge {
         }
         let handle = Handle(self.next);
         self.next = self.next.wrapping_add(1);
-        let session = Session { spec: spec.clone(), key: key.clone(), handle: OnceLock::new() };
-        self.sessions.insert(handle, Arc::new(session));
+        self.sessions.insert(handle, Arc::new(Session::new(spec.clone(), key.clone())));
         Ok(handle)
     }
 
     fn close(&mut self, handle: Handle) {
-        if let Some(session) = self.sessions.remove(&handle) {
-            self.crew.desk().jobs.push_back(Job::Close(session));
-            self.crew.work.notify_one();
-        }
+        let Some(session) = self.sessions.remove(&handle) else { return };
+        let life = Arc::downgrade(&session.life);
+        let is_in_hand = {
+            let mut desk = self.crew.desk();
+            desk.jobs.push_back(Job::Close(session));
+            desk.in_hand.iter().any(|other| other.ptr_eq(&life))
+        };
+        self.crew.work.notify_one();
+        self.hold(is_in_hand.then_some(life));
     }
 
     fn submit(&mut self, _now: Nanos, ops: &mut Vec<QueuedOp>) {
@@ -270,33 +326,30 @@ impl QueuedDevice for BlockingBridge {
             return Err(failed(format!("{left_behind} threads are stuck in the library (limit {limit})")));
         }
         let next = crew(&self.library, self.info.kind, self.threads, &stuck)?;
-        {
+        let (jobs, in_hand) = {
             let mut desk = self.crew.desk();
             stuck.fetch_add(desk.busy, Ordering::AcqRel);
             (desk.is_dismissed, desk.is_abandoned) = (true, true);
-            desk.jobs.clear();
             desk.done.clear();
-        }
+            (std::mem::take(&mut desk.jobs), desk.in_hand.clone())
+        };
         self.crew.work.notify_all();
         self.crew = next;
         self.in_flight = 0;
+        self.hold(in_hand);
+        let mut closes: VecDeque<Job> = jobs.into_iter().filter_map(Job::without_operation).collect();
         // Each session is opened anew, by the threads that work from now on.
         for session in self.sessions.values_mut() {
-            let fresh =
-                Session { spec: session.spec.clone(), key: session.key.clone(), handle: OnceLock::new() };
-            let old = std::mem::replace(session, Arc::new(fresh));
-            if Arc::strong_count(&old) > 1 {
-                self.abandoned.push(Arc::downgrade(&old));
-            } else {
-                self.crew.desk().jobs.push_back(Job::Close(old));
-            }
+            let fresh = Session::new(session.spec.clone(), session.key.clone());
+            closes.push_back(Job::Close(std::mem::replace(session, Arc::new(fresh))));
         }
+        self.crew.desk().jobs.append(&mut closes);
         self.crew.work.notify_all();
         Ok(())
     }
 
     fn keys_held(&self) -> usize {
-        self.abandoned.iter().filter(|session| session.strong_count() > 0).count()
+        self.held.iter().filter(|life| life.strong_count() > 0).count()
     }
 }
 
@@ -304,5 +357,155 @@ impl Drop for BlockingBridge {
     fn drop(&mut self) {
         self.crew.desk().jobs.extend(self.sessions.drain().map(|(_, session)| Job::Close(session)));
         dismiss(&self.crew);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use super::*;
+    use crate::algorithm::{Algorithm, OpKind};
+    use crate::device::soft::Soft;
+    use crate::device::{DirectDevice as _, Ticket};
+    use crate::op::Iv;
+
+    /// Tells of each call, and stays in those on its first session until the gate is opened.
+    struct Library {
+        opened: AtomicUsize,
+        calls: Mutex<Sender<String>>,
+        gate: Mutex<Receiver<()>>,
+    }
+
+    impl Library {
+        fn tell(&self, call: &str, handle: Handle) {
+            self.calls.lock().unwrap().send(format!("{call} {}", handle.0)).unwrap();
+        }
+    }
+
+    impl BlockingDevice for Library {
+        fn info(&self) -> DeviceInfo {
+            Soft::new().info()
+        }
+        fn probe(&self, _: &SessionSpec) -> Option<Score> {
+            Some(Score(1))
+        }
+        fn open(&self, _: &SessionSpec, _: &Key) -> Result<Handle, Error> {
+            Ok(Handle(self.opened.fetch_add(1, Ordering::Relaxed) as u32))
+        }
+        fn close(&self, handle: Handle) {
+            self.tell("close", handle);
+        }
+        fn execute(&self, op: &mut DirectOp<'_>) {
+            self.tell("execute", op.handle);
+            if op.handle == Handle(0) {
+                self.gate.lock().unwrap().recv().unwrap();
+            }
+            self.tell("executed", op.handle);
+            op.result = Some(Ok(()));
+        }
+    }
+
+    struct Stand {
+        bridge: BlockingBridge,
+        calls: Receiver<String>,
+        gate: Sender<()>,
+    }
+
+    impl Stand {
+        fn new(threads: usize) -> Self {
+            let (calls, gate) = (channel(), channel());
+            let library =
+                Library { opened: AtomicUsize::new(0), calls: Mutex::new(calls.0), gate: Mutex::new(gate.1) };
+            let bridge = BlockingBridge::new(Arc::new(library), threads, 4).unwrap();
+            Self { bridge, calls: calls.1, gate: gate.0 }
+        }
+
+        /// A session with one operation.
+        fn begin(&mut self) -> Handle {
+            let spec = SessionSpec::new(Algorithm::Aes128Ctr);
+            let handle = self.bridge.open(&spec, &Key::new(vec![7; 16])).unwrap();
+            self.submit(handle);
+            handle
+        }
+
+        fn submit(&mut self, handle: Handle) {
+            let op = QueuedOp {
+                ticket: Ticket(0),
+                handle,
+                algorithm: Algorithm::Aes128Ctr,
+                kind: OpKind::Encrypt,
+                iv: Iv::from([0; 16]),
+                aad: Arc::from([]),
+                source: Arc::new(vec![0; 16]),
+                chain: None,
+            };
+            self.bridge.submit(Nanos(0), &mut vec![op]);
+        }
+
+        #[track_caller]
+        fn expect(&self, calls: &[&str]) {
+            let seen: Vec<String> = calls.iter().map(|_| self.calls.recv().unwrap()).collect();
+            assert_eq!(seen, calls);
+        }
+
+        /// Every call until the last thread has ended.
+        fn end(self) -> Vec<String> {
+            drop(self.bridge);
+            self.calls.iter().collect()
+        }
+    }
+
+    #[test]
+    fn a_session_is_not_closed_while_a_call_is_in_it() {
+        let mut stand = Stand::new(2);
+        let stuck = stand.begin();
+        stand.expect(&["execute 0"]);
+        stand.bridge.close(stuck);
+        assert_eq!(stand.bridge.keys_held(), 1);
+        // Whoever takes this job has had the close before.
+        stand.begin();
+        stand.expect(&["execute 1", "executed 1"]);
+        stand.gate.send(()).unwrap();
+        stand.expect(&["executed 0", "close 0"]);
+        assert_eq!(stand.end(), ["close 1"]);
+    }
+
+    #[test]
+    fn i5_what_was_opened_is_closed_whatever_a_reset_left_behind() {
+        let mut stand = Stand::new(1);
+        let stuck = stand.begin();
+        stand.expect(&["execute 0"]);
+        // Its close waits behind the call that does not return, and so does an operation of another session.
+        stand.bridge.close(stuck);
+        let other = stand.begin();
+        stand.bridge.reset().unwrap();
+        assert_eq!((stand.bridge.keys_held(), stand.bridge.stuck_threads()), (1, 1));
+        stand.submit(other);
+        stand.expect(&["execute 1", "executed 1"]);
+        assert_eq!(stand.bridge.keys_held(), 1);
+        stand.gate.send(()).unwrap();
+        stand.expect(&["executed 0", "close 0"]);
+        // The abandoned thread has the key until its last call is over.
+        while stand.bridge.keys_held() > 0 {
+            std::thread::yield_now();
+        }
+        assert_eq!(stand.end(), ["close 1"]);
+    }
+
+    #[test]
+    fn i5_a_session_in_use_at_a_reset_is_closed_when_its_call_returns() {
+        let mut stand = Stand::new(2);
+        let stuck = stand.begin();
+        stand.submit(stuck);
+        stand.expect(&["execute 0"]);
+        stand.bridge.reset().unwrap();
+        assert_eq!(stand.bridge.keys_held(), 1);
+        stand.bridge.close(stuck);
+        stand.gate.send(()).unwrap();
+        stand.gate.send(()).unwrap();
+        let calls = stand.end();
+        assert_eq!(calls.iter().filter(|call| *call == "close 0").count(), 1, "{calls:?}");
+        assert_eq!(calls.last().map(String::as_str), Some("close 0"));
     }
 }
