@@ -26,7 +26,6 @@ use crate::stats::RuntimeStats;
 use crate::stats::counter::Shards;
 use crate::submit::Body;
 use crate::submit::face::Faces;
-use crate::submit::iv::IvPool;
 use crate::sync::Lock;
 use crate::sync::atomic::{AtomicBool, AtomicU16, Ordering, fence};
 use crate::tenant::Tenants;
@@ -59,7 +58,6 @@ pub(crate) struct Shared {
     pub(crate) names: Names,
     pub(crate) tenants: Tenants,
     pub(crate) keys: Keys,
-    pub(crate) ivs: IvPool,
     pub(crate) next_device: AtomicU16,
     pub(crate) stopping: AtomicBool,
     stopped: AtomicBool,
@@ -100,7 +98,6 @@ impl Shared {
             names: Names::default(),
             tenants: Tenants::new(config.tenants_max),
             keys: Keys::new(config.named_keys_max),
-            ivs: IvPool::default(),
             next_device: AtomicU16::new(0),
             stopping: AtomicBool::new(false),
             stopped: AtomicBool::new(false),

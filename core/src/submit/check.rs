@@ -1,6 +1,6 @@
 //! Whether a request can be accepted: everything that can be said without a device.
 
-use super::Shape;
+use super::{Shape, iv};
 use crate::algorithm::{Algorithm, OpKind};
 use crate::context::Context;
 use crate::error::Error;
@@ -46,7 +46,7 @@ pub(super) fn make_iv(shared: &Shared, context: &Context) -> Result<Iv, Error> {
     let algorithm = route::cipher(&spec.route).unwrap_or(spec.algorithm);
     let part = context.parts.iter().find(|part| part.spec.algorithm == algorithm);
     part.map_or(Ok(()), |part| part.key.count_iv(shared.config.ivs_per_key_max))?;
-    shared.ivs.make(algorithm)
+    iv::make(algorithm)
 }
 
 fn kind(spec: &SessionSpec, asked: Option<OpKind>) -> Result<OpKind, Error> {
