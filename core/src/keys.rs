@@ -1,8 +1,10 @@
 //! Named keys: a session can refer to one without having seen its bytes.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use crate::clock::Nanos;
 use crate::error::Error;
@@ -19,49 +21,80 @@ struct Entry {
     uses: Uses,
     uid: u32,
     created: Nanos,
+    check_value: [u8; 4],
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    /// Drawn for the first key.
+    secret: Option<Secret>,
+    entries: BTreeMap<String, Entry>,
+}
+
+/// What check values are mixed with.
+struct Secret(Zeroizing<[u8; 32]>);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
 }
 
 /// The keys by name.
 #[derive(Debug)]
 pub(crate) struct Keys {
-    table: Lock<BTreeMap<String, Entry>>,
+    table: Lock<Table>,
     limit: usize,
 }
 
 impl Keys {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { table: Lock::new(BTreeMap::new()), limit }
+        Self { table: Lock::default(), limit }
     }
 }
 
-/// Tells two keys apart without telling anything of either: the first four bytes of SHA-256 over a label, the key's
-/// length and the key.
-fn check_value(key: &Key) -> [u8; 4] {
-    let digest = Sha256::new()
-        .chain_update(b"acrypto key check value")
-        .chain_update((key.len() as u64).to_be_bytes())
-        .chain_update(key.expose())
-        .finalize();
-    [digest[0], digest[1], digest[2], digest[3]]
+impl Secret {
+    fn draw() -> Result<Self, Error> {
+        let mut secret = Zeroizing::new([0; 32]);
+        getrandom::fill(secret.as_mut_slice()).map_err(|_| Error::NoRandom)?;
+        Ok(Self(secret))
+    }
+
+    /// Tells two keys of one runtime apart without telling anything of either: the first four bytes of SHA-256 over a
+    /// label, the secret, the key's length and the key. Without the secret, whoever may look could try weak keys
+    /// (short ones, passphrases) until the value fits.
+    fn check_value(&self, key: &Key) -> [u8; 4] {
+        let digest = Sha256::new()
+            .chain_update(b"acrypto key check value")
+            .chain_update(self.0.as_slice())
+            .chain_update((key.len() as u64).to_be_bytes())
+            .chain_update(key.expose())
+            .finalize();
+        [digest[0], digest[1], digest[2], digest[3]]
+    }
 }
 
 impl Runtime {
     /// Keeps a key under a name, for sessions of those who may use it.
     ///
     /// # Errors
-    /// [`Error::BadName`], [`Error::KeyExists`], [`Error::Limit`].
+    /// [`Error::BadName`], [`Error::KeyExists`], [`Error::Limit`], [`Error::NoRandom`].
     pub fn add_key(&self, name: &str, key: Key, uses: Uses, uid: u32) -> Result<(), Error> {
         check_name(name)?;
         let keys = &self.shared.keys;
         {
             let mut table = keys.table.lock();
-            if table.contains_key(name) {
+            if table.entries.contains_key(name) {
                 return Err(Error::KeyExists { name: name.to_owned() });
             }
-            if table.len() >= keys.limit {
+            if table.entries.len() >= keys.limit {
                 return Err(Error::Limit { what: "named keys", limit: keys.limit });
             }
-            table.insert(name.to_owned(), Entry { key, uses, uid, created: self.now() });
+            let secret = table.secret.take().map_or_else(Secret::draw, Ok)?;
+            let check_value = secret.check_value(&key);
+            table.secret = Some(secret);
+            let entry = Entry { key, uses, uid, created: self.now(), check_value };
+            table.entries.insert(name.to_owned(), entry);
         }
         self.key_event(name, "", "added", uid);
         Ok(())
@@ -72,7 +105,7 @@ impl Runtime {
     /// # Errors
     /// [`Error::UnknownKey`].
     pub fn remove_key(&self, name: &str, uid: u32) -> Result<(), Error> {
-        let removed = self.shared.keys.table.lock().remove(name);
+        let removed = self.shared.keys.table.lock().entries.remove(name);
         removed.ok_or_else(|| Error::UnknownKey { name: name.to_owned() })?;
         self.key_event(name, "added", "removed", uid);
         Ok(())
@@ -87,9 +120,9 @@ impl Runtime {
             uses: entry.uses,
             uid: entry.uid,
             created_ns: entry.created.0,
-            check_value: check_value(&entry.key),
+            check_value: entry.check_value,
         };
-        table.iter().map(status).collect()
+        table.entries.iter().map(status).collect()
     }
 
     /// Allocates a session with named keys, one for each stage of its route. It may do what each of them may.
@@ -111,7 +144,8 @@ impl Runtime {
         let mut uses = Uses::ALL;
         let mut keys = Vec::with_capacity(names.len());
         for name in names {
-            let entry = table.get(*name).ok_or_else(|| Error::UnknownKey { name: (*name).to_owned() })?;
+            let entry =
+                table.entries.get(*name).ok_or_else(|| Error::UnknownKey { name: (*name).to_owned() })?;
             uses = uses.and(entry.uses);
             keys.push(entry.key.clone());
         }

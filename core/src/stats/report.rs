@@ -292,7 +292,8 @@ pub struct KeyStatus {
     pub uid: u32,
     /// When it was added, nanoseconds of the runtime's clock.
     pub created_ns: u64,
-    /// Tells keys apart: four bytes of a hash.
+    /// Tells keys apart: four bytes of a hash with a secret that each runtime draws anew. Equal keys of one runtime have
+    /// equal values; values of two runtimes, or of one before and after a restart, say nothing together.
     pub check_value: [u8; 4],
 }
 

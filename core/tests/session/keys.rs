@@ -78,7 +78,13 @@ fn a_named_key_serves_sessions_and_outlives_its_name() {
     let row = runtime.keys().remove(0);
     assert_eq!((row.name.as_str(), row.key_bytes, row.uid), ("disk", 16, 1_000));
     runtime.add_key("other", key(8), Uses::ALL, 0).unwrap();
-    assert_ne!(runtime.keys()[0].check_value, runtime.keys()[1].check_value);
+    runtime.add_key("same", key(8), Uses::ALL, 0).unwrap();
+    let values: Vec<[u8; 4]> = runtime.keys().iter().map(|row| row.check_value).collect();
+    assert_ne!(values[0], values[1]);
+    assert_eq!(values[1], values[2], "equal keys of one runtime show equal values");
+    let (_simulation, elsewhere) = simulation(Config::default());
+    elsewhere.add_key("other", key(8), Uses::ALL, 0).unwrap();
+    assert_ne!(elsewhere.keys()[0].check_value, values[1], "a value cannot be worked out from a key alone");
     assert!(!format!("{row:?}").contains("9, 9, 9"));
 
     let spec = SessionSpec::new(Algorithm::Aes128Ctr);
