@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::error::Error;
 use crate::sync::Lock;
 
 /// Names and kinds of devices, each with a number: a binding outlives the device it names.
@@ -12,41 +13,59 @@ pub(crate) struct Names(Lock<Known>);
 struct Known {
     names: Vec<String>,
     numbers: HashMap<String, u16>,
+    /// How many names came with the ties of each user.
+    ties: HashMap<u32, usize>,
 }
 
 /// Most names that were never a device's when a session was tied to them: the rest is kept for devices.
 pub(crate) const TIES_MAX: usize = 1 << 15;
+/// Most of them by one user: one user's ties must not use up what the others' need.
+pub(crate) const TIES_PER_USER_MAX: usize = 1 << 10;
 /// Most names in the life of a runtime.
 pub(crate) const NAMES_MAX: usize = u16::MAX as usize;
 
 impl Names {
     /// The number of a device's name or kind; a new one if it was never heard. `None` when there are [`NAMES_MAX`].
     pub(crate) fn number(&self, name: &str) -> Option<u16> {
-        self.number_within(name, NAMES_MAX)
+        self.0.lock().number_within(name, NAMES_MAX)
     }
 
-    /// As `number`, for a tie: whoever may open sessions must not use up what devices need.
-    pub(crate) fn tie(&self, name: &str) -> Option<u16> {
-        self.number_within(name, TIES_MAX)
-    }
-
-    fn number_within(&self, name: &str, limit: usize) -> Option<u16> {
+    /// As `number`, for a tie of this user's: whoever may open sessions must not use up what devices need.
+    pub(crate) fn tie(&self, name: &str, uid: u32) -> Result<u16, Error> {
         let mut known = self.0.lock();
         if let Some(number) = known.numbers.get(name) {
-            return Some(*number);
+            return Ok(*number);
         }
-        let number = known.names.len();
-        if number >= limit {
-            return None;
+        let ties = known.ties.get(&uid).copied().unwrap_or(0);
+        if ties >= TIES_PER_USER_MAX {
+            let what = "names of no device that a user's sessions were tied to";
+            return Err(Error::Limit { what, limit: TIES_PER_USER_MAX });
         }
-        known.names.push(name.to_owned());
-        known.numbers.insert(name.to_owned(), number as u16);
-        Some(number as u16)
+        let number = known.number_within(name, TIES_MAX);
+        let what = "names of no device that sessions were tied to";
+        let number = number.ok_or(Error::Limit { what, limit: TIES_MAX })?;
+        known.ties.insert(uid, ties + 1);
+        Ok(number)
     }
 
     /// The name with this number.
     pub(crate) fn name(&self, number: u16) -> Option<String> {
         self.0.lock().names.get(usize::from(number)).cloned()
+    }
+}
+
+impl Known {
+    fn number_within(&mut self, name: &str, limit: usize) -> Option<u16> {
+        if let Some(number) = self.numbers.get(name) {
+            return Some(*number);
+        }
+        let number = self.names.len();
+        if number >= limit {
+            return None;
+        }
+        self.names.push(name.to_owned());
+        self.numbers.insert(name.to_owned(), number as u16);
+        Some(number as u16)
     }
 }
 
@@ -100,12 +119,13 @@ mod tests {
     fn i7_ties_leave_room_for_the_names_of_devices() {
         let names = Names::default();
         for number in 0..TIES_MAX {
-            assert_eq!(names.tie(&number.to_string()), Some(number as u16));
+            let uid = (number / TIES_PER_USER_MAX) as u32;
+            assert_eq!(names.tie(&number.to_string(), uid), Ok(number as u16));
         }
-        assert_eq!(names.tie("one more"), None);
-        assert_eq!(names.tie("7"), Some(7));
+        assert!(matches!(names.tie("one more", 1_000), Err(Error::Limit { limit: TIES_MAX, .. })));
+        assert_eq!(names.tie("7", 1_000), Ok(7));
         assert_eq!(names.number("device"), Some(TIES_MAX as u16));
-        assert_eq!(names.tie("device"), Some(TIES_MAX as u16));
+        assert_eq!(names.tie("device", 1_000), Ok(TIES_MAX as u16));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::algorithm::{Algorithm, Class};
 use crate::binding::Binding;
 use crate::clock::Nanos;
 use crate::context::Context;
+use crate::device::registry::Device;
 use crate::error::Error;
 use crate::key::{Key, Uses};
 use crate::order::Order;
@@ -68,6 +69,15 @@ impl Bind {
     /// Devices of this kind if one of them can.
     pub fn prefer_kind(kind: impl Into<String>) -> Self {
         Self { target: Target::Kind(kind.into()), only: false }
+    }
+
+    /// Whether a session with this tie may use the device. It compares names: looking leaves no number behind.
+    pub(crate) fn allows(&self, device: &Device) -> bool {
+        !self.only
+            || match &self.target {
+                Target::Device(name) => device.name == *name,
+                Target::Kind(kind) => device.info.kind == kind.as_str(),
+            }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
-use crate::binding::{Binding, TIES_MAX};
+use crate::binding::Binding;
 use crate::context::{Context, Part};
 use crate::device::registry::Mail;
 use crate::error::Error;
@@ -71,7 +71,7 @@ impl Runtime {
                     obstacle: match device.state() {
                         _ if !device.knows(algorithm) => Some(format!("has no {algorithm}")),
                         state if !state.is_usable() => Some(format!("is {state}")),
-                        _ if !self.shared.may_serve(part, device.numbers) => {
+                        _ if part.bind.as_ref().is_some_and(|bind| !bind.allows(device)) => {
                             Some("is not what the session is tied to".to_owned())
                         }
                         _ => None,
@@ -141,14 +141,14 @@ impl Shared {
         let part = |(stage, (part, key)): (usize, (Arc<SessionSpec>, Key))| {
             part.check(&key)?;
             let of_stage = spec.route.get(stage).and_then(|stage| stage.bind.as_ref());
-            let binding = of_stage.map(|bind| self.binding(bind)).transpose()?;
+            let binding = of_stage.map(|bind| self.binding(bind, spec.uid)).transpose()?;
             Ok(Part { spec: part, key, binding })
         };
         specs.into_iter().zip(keys).enumerate().map(part).collect()
     }
 
     fn open_session(&self, spec: SessionSpec, parts: Box<[Part]>) -> Result<Arc<SessionState>, Error> {
-        let binding = spec.bind.as_ref().map_or(Ok(Binding::NONE), |bind| self.binding(bind))?;
+        let binding = spec.bind.as_ref().map_or(Ok(Binding::NONE), |bind| self.binding(bind, spec.uid))?;
         let tenant = self.tenants.join(&spec.tenant_name())?;
         let created = self.now();
         // A session without a route shares its specification with its only stage.
@@ -185,22 +185,14 @@ impl Shared {
         Ok(state)
     }
 
-    /// The word for a tie.
-    pub(crate) fn binding(&self, bind: &Bind) -> Result<Binding, Error> {
+    /// The word for a tie of this user's.
+    fn binding(&self, bind: &Bind, uid: u32) -> Result<Binding, Error> {
         let (name, is_kind) = match &bind.target {
             Target::Device(name) => (name, false),
             Target::Kind(kind) => (kind, true),
         };
         check_name(name)?;
-        let number = self.names.tie(name);
-        let number =
-            number.ok_or(Error::Limit { what: "names that sessions are tied to", limit: TIES_MAX })?;
-        Ok(Binding::new(number, is_kind, bind.only))
-    }
-
-    fn may_serve(&self, spec: &SessionSpec, numbers: (u16, u16)) -> bool {
-        let binding = spec.bind.as_ref().and_then(|bind| self.binding(bind).ok()).unwrap_or(Binding::NONE);
-        !binding.is_only() || binding.matches(numbers.0, numbers.1)
+        Ok(Binding::new(self.names.tie(name, uid)?, is_kind, bind.only))
     }
 
     /// A tie in words.
@@ -227,7 +219,7 @@ impl Shared {
         bind: Option<Bind>,
         uid: u32,
     ) -> Result<(), Error> {
-        let binding = bind.as_ref().map_or(Ok(Binding::NONE), |bind| self.binding(bind))?;
+        let binding = bind.as_ref().map_or(Ok(Binding::NONE), |bind| self.binding(bind, uid))?;
         let words = |binding| match self.bind_of(binding) {
             None => "any".to_owned(),
             Some(Bind { target: Target::Device(name) | Target::Kind(name), only: true }) => name,

@@ -1,6 +1,6 @@
 //! Sessions that are tied to a device or a kind of device.
 
-use acrypto_core::{Bind, Config, DeviceId, OpError, Request, Session};
+use acrypto_core::{Algorithm, Bind, Config, DeviceId, Error, OpError, Request, Session, SessionSpec};
 
 use super::{add_sim, add_soft, ctr, simulation};
 
@@ -70,4 +70,37 @@ fn operations_whose_only_device_does_not_come_are_broken_at_their_deadline() {
     let reason = "its only device is not in service";
     assert!(matches!(done[0].result, Err(OpError::Broken { reason: this, .. }) if this == reason));
     assert_eq!((done[0].source_intact, done[0].data.as_slice()), (true, [6; 64].as_slice()));
+}
+
+#[test]
+fn i7_a_user_ties_sessions_to_as_many_names_of_no_device_as_the_limit_and_not_one_more() {
+    let (_simulation, runtime) = simulation(Config::default());
+    add_soft(&runtime, "soft0");
+    let session = ctr(&runtime, |spec| spec);
+    let tie = |name: &str, uid| session.bind(Some(Bind::prefer(name)), uid);
+    for number in 0..1_024 {
+        tie(&format!("none{number}"), 1_000).unwrap();
+    }
+    assert!(matches!(tie("one-more", 1_000), Err(Error::Limit { limit: 1_024, .. })));
+    tie("none7", 1_000).unwrap();
+    tie("soft0", 1_000).unwrap();
+    tie("one-more", 1_001).unwrap();
+}
+
+#[test]
+fn i7_whoever_only_looks_uses_up_no_names() {
+    let (_simulation, runtime) = simulation(Config::default());
+    add_soft(&runtime, "soft0");
+    let session = ctr(&runtime, |spec| spec);
+    let obstacle = |bind: Bind| {
+        let spec = SessionSpec::new(Algorithm::Aes128Ctr).uid(1_000).bind(bind);
+        runtime.explain_session(&spec).remove(0).devices.remove(0).obstacle
+    };
+    for number in 0..2_000 {
+        assert!(obstacle(Bind::only(format!("none{number}"))).is_some());
+    }
+    for bind in [Bind::only("soft0"), Bind::only_kind("soft"), Bind::prefer("none0")] {
+        assert_eq!(obstacle(bind), None);
+    }
+    session.bind(Some(Bind::prefer("none2000")), 1_000).unwrap();
 }
