@@ -25,6 +25,11 @@ pub(crate) fn session_of(number: u64) -> u64 {
     number >> (GENERATION_BITS + STAGE_BITS)
 }
 
+/// The generation that a context's number names.
+pub(crate) fn generation_of(number: u64) -> u64 {
+    number >> STAGE_BITS & ((1 << GENERATION_BITS) - 1)
+}
+
 /// The stage that a context's number names.
 pub(crate) fn stage_of(number: u64) -> usize {
     (number & ((1 << STAGE_BITS) - 1)) as usize

@@ -190,13 +190,13 @@ impl EventLog {
     pub fn since(&self, seq: u64, max: usize) -> Vec<Arc<Event>> {
         let ring = self.ring.lock();
         let oldest = ring.events.front().map_or(ring.last_seq + 1, |event| event.seq);
-        let skip = (seq + 1).saturating_sub(oldest) as usize;
+        let skip = seq.saturating_add(1).saturating_sub(oldest) as usize;
         ring.events.iter().skip(skip).take(max).cloned().collect()
     }
 
     /// Reads events from the one after `seq` on; `None` starts with the next event to come.
     pub fn subscribe(self: &Arc<Self>, seq: Option<u64>) -> EventSubscription {
-        let next = seq.unwrap_or_else(|| self.last_seq()) + 1;
+        let next = seq.unwrap_or_else(|| self.last_seq()).saturating_add(1);
         EventSubscription { log: Arc::clone(self), next }
     }
 }
@@ -274,7 +274,10 @@ impl Future for NextEvent<'_> {
             ring.last_reader += 1;
             ring.last_reader
         });
-        ring.wakers.insert(number, context.waker().clone());
+        let replaced = ring.wakers.insert(number, context.waker().clone());
+        // What it may free then must not find the ring taken.
+        drop(ring);
+        drop(replaced);
         Poll::Pending
     }
 }

@@ -256,7 +256,7 @@ pub struct Completion {
     /// Success, or the one way it failed.
     pub result: Result<(), OpError>,
     /// The buffer handed in, holding the output of encrypt, decrypt and random. After a failure the input if the
-    /// source is intact; empty after `DecryptionFailed`.
+    /// source is intact, else nothing.
     pub data: Vec<u8>,
     /// Digest or MAC; empty for other kinds.
     pub output: Output,

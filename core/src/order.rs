@@ -1,10 +1,18 @@
 //! Ordered sessions (invariant I3): results are handed over in the order of submission.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::queue::slab::Parked;
+use crate::queue::slab::{Held, Parked};
+use crate::shared::Shared;
+use crate::submit::Body;
 use crate::sync::Lock;
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::worker::conclude::Delivery;
+
+/// Results that one thread hands over before it leaves the rest to a worker: it may be the control machine, or have a
+/// device's run token.
+const HAND_OVER_MAX: usize = 256;
 
 /// The order of one session.
 #[derive(Debug, Default)]
@@ -28,32 +36,57 @@ impl Order {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// An operation has finished. `hand_over` gets each whose turn has come, in order and one at a time; it runs without a
-    /// lock, so that a callback may submit.
-    pub(crate) fn arrive(&self, number: u64, parked: Parked, mut hand_over: impl FnMut(Parked)) {
-        {
-            let mut turn = self.turn.lock();
-            turn.early.insert(number, parked);
-            if turn.is_busy {
-                return;
-            }
-            turn.is_busy = true;
+    /// An operation has finished. True if the caller is to hand over now.
+    fn arrive(&self, number: u64, parked: Parked) -> bool {
+        let mut turn = self.turn.lock();
+        turn.early.insert(number, parked);
+        !std::mem::replace(&mut turn.is_busy, true)
+    }
+
+    /// The next one whose turn has come; when there is none, nobody hands over any more.
+    fn next(&self) -> Option<Parked> {
+        let mut turn = self.turn.lock();
+        let expected = turn.expected;
+        let next = turn.early.remove(&expected);
+        match &next {
+            Some(_) => turn.expected += 1,
+            None => turn.is_busy = false,
         }
-        loop {
-            let next = {
-                let mut turn = self.turn.lock();
-                let expected = turn.expected;
-                let next = turn.early.remove(&expected);
-                match &next {
-                    Some(_) => turn.expected += 1,
-                    None => turn.is_busy = false,
-                }
-                next
-            };
-            match next {
-                Some(parked) => hand_over(parked),
-                None => return,
-            }
+        next
+    }
+}
+
+impl Shared {
+    /// Puts a finished operation into its place, and hands over all whose turn has come: in order, one at a time, and
+    /// without a lock, so that a callback may submit.
+    pub(crate) fn hand_back_in_order(&self, order: Arc<Order>, number: u64, held: Held<'_, Body>) {
+        if order.arrive(number, held.park()) {
+            self.hand_over_from(order);
         }
+    }
+
+    fn hand_over_from(&self, order: Arc<Order>) {
+        let mut handed_over = 0;
+        // No worker comes by any more when the runtime is stopped.
+        while handed_over < HAND_OVER_MAX || self.is_stopped() {
+            let Some(parked) = order.next() else { return };
+            handed_over += 1;
+            let held = self.slab.unpark(parked);
+            self.shards.mine().handed_over_in_order.add(1);
+            let mut delivery = Delivery::default();
+            self.hand_back(held, &mut delivery);
+            self.flush(&mut delivery);
+        }
+        self.late_orders.lock().push(order);
+        self.parking.wake_one();
+        if self.is_stopped() {
+            self.go_on_handing_over();
+        }
+    }
+
+    /// Goes on where somebody has handed over long enough. False when there was nothing to do.
+    pub(crate) fn go_on_handing_over(&self) -> bool {
+        let late = self.late_orders.lock().pop();
+        late.map(|order| self.hand_over_from(order)).is_some()
     }
 }

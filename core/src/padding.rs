@@ -1,6 +1,6 @@
 //! PKCS#7 padding (RFC 5652 section 6.3).
 
-use subtle::{Choice, ConstantTimeEq, ConstantTimeGreater};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq, ConstantTimeGreater};
 use zeroize::Zeroize;
 
 /// Fills `data` up to the next multiple of `block` bytes (1 to 255); a whole block is added when it is one already.
@@ -27,6 +27,16 @@ pub(crate) fn unpad_pkcs7(data: &mut Vec<u8>, block: usize) -> bool {
             false
         }
     }
+}
+
+/// As [`unpad_pkcs7`], but leaves the data as it is when the padding is wrong: whoever goes on to verify it must take as
+/// long as if it were right.
+#[must_use]
+pub(crate) fn unpad_pkcs7_or_leave(data: &mut Vec<u8>, block: usize) -> bool {
+    let (good, pad_len) = judge(data, block);
+    let kept = data.len() - usize::from(u8::conditional_select(&0, &pad_len, good));
+    data.truncate(kept);
+    bool::from(good)
 }
 
 fn judge(data: &[u8], block: usize) -> (Choice, u8) {

@@ -195,7 +195,7 @@ pub(crate) fn advance(body: &mut Body) -> bool {
     if is_cipher(algorithm) {
         if route.is_padded
             && route.kind == OpKind::Decrypt
-            && !padding::unpad_pkcs7(&mut body.data, algorithm.block_len())
+            && !padding::unpad_pkcs7_or_leave(&mut body.data, algorithm.block_len())
         {
             route.is_forged = true;
         }
@@ -249,6 +249,13 @@ pub(crate) fn give_back(body: &mut Body) {
         body.data.zeroize();
         body.data = std::mem::take(&mut route.kept);
         body.data.append(&mut route.tag);
+    }
+}
+
+/// The operation is over: its keys are not needed while its result waits to be fetched.
+pub(crate) fn end(body: &mut Body) {
+    if let Some(route) = body.route.take() {
+        body.stage = route.stage as u8;
     }
 }
 

@@ -242,12 +242,20 @@ impl Shared {
         let replaced = {
             // One re-key at a time; it also keeps a context findable while it changes from current to old.
             let mut old = state.old.lock();
-            let generation = state.rekeys.fetch_add(1, Ordering::Relaxed) + 1;
+            state.rekeys.fetch_add(1, Ordering::Relaxed);
             let Some(current) = state.current.load_full() else {
                 return Err(Error::UnknownSession { id: state.id });
             };
             old.push(Arc::clone(&current));
             state.live.fetch_add(1, Ordering::AcqRel);
+            // Generations come round after a million; one that has operations on their way keeps its number.
+            let is_taken = |generation| {
+                old.iter().any(|context| context.number == crate::context::number(state.id, generation))
+            };
+            let mut generation = crate::context::generation_of(current.number) + 1;
+            while is_taken(generation) {
+                generation += 1;
+            }
             let next = Context::new(Arc::clone(state), generation, parts);
             state.current.store(Some(Arc::new(next)));
             current

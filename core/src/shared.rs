@@ -17,6 +17,7 @@ use crate::event::{EventLog, unharmed};
 use crate::keys::Keys;
 use crate::load::Loads;
 use crate::op::DeviceId;
+use crate::order::Order;
 use crate::queue::slab::Slab;
 use crate::queue::waiting::Waiting;
 use crate::queue::word::{State, Word};
@@ -54,6 +55,8 @@ pub(crate) struct Shared {
     pub(crate) events: Arc<EventLog>,
     pub(crate) parking: Parking,
     pub(crate) room: Room,
+    /// Orders with more to hand over than one thread may at a time.
+    pub(crate) late_orders: Lock<Vec<Arc<Order>>>,
     pub(crate) loads: Loads,
     pub(crate) names: Names,
     pub(crate) tenants: Tenants,
@@ -94,6 +97,7 @@ impl Shared {
             events: Arc::new(EventLog::new(config.events_max, clock.clone())),
             parking: Parking::new(workers),
             room: Room::default(),
+            late_orders: Lock::new(Vec::new()),
             loads: Loads::new(config.loads_max),
             names: Names::default(),
             tenants: Tenants::new(config.tenants_max),
@@ -148,6 +152,7 @@ impl Shared {
                 self.give_up(held, OpError::Cancelled);
             }
         }
+        while self.go_on_handing_over() {}
     }
 
     pub(crate) fn device_by_id(&self, id: DeviceId) -> Option<Arc<Device>> {

@@ -27,7 +27,7 @@ pub(crate) struct Tenant {
 }
 
 impl Tenant {
-    /// How many of `count` operations it may submit now. Two submitters at once may exceed the limit by a batch less one.
+    /// How many of `count` operations it may submit now. Submitters at the same time may exceed the limit, each by a batch.
     pub(crate) fn admits(&self, count: usize) -> Result<usize, Error> {
         let limit = self.limit_ops.load(Ordering::Relaxed);
         if limit == 0 {
@@ -129,7 +129,9 @@ impl Tenants {
                 expected: format!("from 1 to {TENANT_WEIGHT_MAX}"),
             });
         }
-        let tenant = self.find_or_make(&mut self.table.lock(), name)?;
+        // Held to the end: another one must not take its place meanwhile.
+        let mut table = self.table.lock();
+        let tenant = self.find_or_make(&mut table, name)?;
         tenant.is_kept.store(true, Ordering::Relaxed);
         if let Some(weight) = weight {
             self.weights[usize::from(tenant.number)].store(weight, Ordering::Relaxed);

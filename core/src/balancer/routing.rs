@@ -114,6 +114,16 @@ impl Routing {
         binding.is_only() || self.devices.iter().any(is_able)
     }
 
+    /// Whether a device that an operation is tied to is in service and can do it; of those not in `tried`.
+    pub(crate) fn is_tie_in_service(&self, shape: Shape, tried: &Tried, binding: Binding) -> bool {
+        self.devices.iter().any(|device| {
+            binding.matches(device.numbers.0, device.numbers.1)
+                && device.state().is_usable()
+                && device.can(shape)
+                && !tried.contains(device.id)
+        })
+    }
+
     /// Picks a device for an operation that the devices in `tried` have failed already.
     #[inline]
     pub(crate) fn pick(&self, shape: Shape, tried: &Tried, binding: Binding) -> Pick<'_> {

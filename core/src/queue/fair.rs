@@ -57,8 +57,10 @@ impl<K: Ord + Copy> Fair<K> {
     pub(crate) fn charge(&mut self, key: K, cost: u64, weight: u64) {
         let Some(time) = self.times.get_mut(&key) else { return };
         let had_work = self.order.remove(&(*time, key));
-        self.now = self.now.max(*time);
-        *time = time.saturating_add((cost.saturating_mul(SCALE) / weight.max(1)).max(1));
+        // One that could not be served while it waited is as far as the others, and has not saved up a burst.
+        let start = (*time).max(self.now);
+        self.now = start;
+        *time = start.saturating_add((cost.saturating_mul(SCALE) / weight.max(1)).max(1));
         if had_work {
             self.order.insert((*time, key));
         }
@@ -112,6 +114,17 @@ mod tests {
         serve(&mut fair, &[1], |_| 100, 1_000);
         fair.enter(1);
         assert_eq!(serve(&mut fair, &[1, 1], |_| 100, 100), [5_000, 5_000]);
+    }
+
+    #[test]
+    fn whoever_could_not_be_served_has_not_saved_up_either() {
+        let mut fair = Fair::default();
+        fair.enter(0);
+        fair.enter(1);
+        // Nobody has room for the work of 0.
+        (0..1_000).for_each(|_| fair.charge(1, 100, 1));
+        let work = serve(&mut fair, &[1, 1], |_| 100, 100);
+        assert!(work[0] <= 5_100, "{work:?}");
     }
 
     #[test]

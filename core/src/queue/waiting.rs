@@ -162,9 +162,12 @@ struct Level {
     order: Fair<u16>,
     tenants: BTreeMap<u16, Tenancy>,
     total: usize,
-    /// What this priority may be served of its floor, in cost units: at most its first operation.
-    credit: u64,
+    /// What this priority may still be served of its floor, in cost units; below 0 when it had more than that.
+    credit: i64,
 }
+
+/// Most of a floor that is saved up, in cost units. A priority may go into debt by one operation, whatever its size.
+const CREDIT_MAX: i64 = COST_BASE as i64;
 
 /// All lines.
 #[derive(Debug, Default)]
@@ -196,11 +199,8 @@ impl Lines {
     }
 
     /// Priorities with work in the order to serve them: those whose floor is due first, then the highest.
-    pub(crate) fn priorities(&self, cost_of: impl Fn(u64) -> u64) -> ArrayVec<usize, { 2 * PRIORITIES }> {
-        let is_due = |level: &Level| {
-            level.credit > 0 && level.first().is_some_and(|entry| level.credit >= cost_of(entry))
-        };
-        let due = (0..PRIORITIES).filter(|priority| is_due(&self.levels[*priority]));
+    pub(crate) fn priorities(&self) -> ArrayVec<usize, { 2 * PRIORITIES }> {
+        let due = (0..PRIORITIES).filter(|priority| self.levels[*priority].credit > 0);
         due.chain((0..PRIORITIES).rev()).filter(|priority| self.levels[*priority].total > 0).collect()
     }
 
@@ -237,22 +237,18 @@ impl Lines {
         }
     }
 
-    /// Charges what was just lent from a line, before it is taken from it. Lower priorities gain on their floor, but no
-    /// more than one operation: whose devices were full for long has not saved up a burst.
-    pub(crate) fn charge(
-        &mut self,
-        place: Place,
-        cost: u64,
-        weight: u64,
-        floor_percent: u64,
-        cost_of: impl Fn(u64) -> u64,
-    ) {
-        for lower in &mut self.levels[..place.priority] {
-            let most = lower.first().map_or(0, &cost_of);
-            lower.credit = (lower.credit + cost.saturating_mul(floor_percent) / 100).min(most);
+    /// Charges what was just lent from a line, before it is taken from it. Lower priorities that wait gain on their floor,
+    /// but save up next to nothing: whose devices were full for long gets no burst.
+    pub(crate) fn charge(&mut self, place: Place, cost: u64, weight: u64, floor_percent: u64) {
+        for lower in self.levels[..place.priority].iter_mut().filter(|lower| lower.total > 0) {
+            let gain = (cost.saturating_mul(floor_percent) / 100) as i64;
+            lower.credit = lower.credit.saturating_add(gain).min(CREDIT_MAX);
         }
+        let has_higher = self.levels[place.priority + 1..].iter().any(|higher| higher.total > 0);
         let level = &mut self.levels[place.priority];
-        level.credit = level.credit.saturating_sub(cost);
+        if has_higher {
+            level.credit = level.credit.saturating_sub(cost as i64);
+        }
         level.order.charge(place.tenant, cost, weight);
         if let Some(tenancy) = level.tenants.get_mut(&place.tenant) {
             tenancy.order.charge(place.lane, cost, 1);
@@ -281,12 +277,5 @@ impl Lines {
                 !tenancy.lines.is_empty()
             });
         }
-    }
-}
-
-impl Level {
-    fn first(&self) -> Option<u64> {
-        let tenancy = self.tenants.get(&self.order.iter().next()?)?;
-        tenancy.lines.get(&tenancy.order.iter().next()?)?.front().copied()
     }
 }

@@ -163,6 +163,7 @@ impl Shared {
         let is_last = request.chain.as_ref().is_none_or(|chain| chain.last);
         let body = held.body();
         body.fill(request, face, position);
+        body.asked = shape.kind_number();
         body.is_padded = session.spec.pads() && is_last;
         body.order = session.order.as_ref().map(|order| (Arc::clone(order), order.take_number()));
         if context.parts.len() > 1 {
@@ -218,11 +219,12 @@ impl Shared {
 
     /// Lends operations like the first to a device, from the front of `slots`, as many as it has room for.
     fn lend_first(&self, device: &Arc<Device>, room: usize, shape: Shape, slots: &mut Slots<'_>) {
+        let tie = slots.first().map_or(Binding::NONE, |first| binding(first.meta(), shape));
         let mut count = 0;
         for held in slots.iter().take(room) {
             let meta = held.meta();
             let this = Shape(meta.shape.load(Ordering::Relaxed));
-            if !this.runs_with(shape) || shape.is_bound() != this.is_bound() {
+            if !this.runs_with(shape) || binding(meta, this) != tie {
                 break;
             }
             meta.shape.store(this.dispatched().0, Ordering::Relaxed);
@@ -295,6 +297,9 @@ impl Shared {
 
     /// Counts an attempt that was taken from a device by somebody else.
     pub(crate) fn count_taken_back(&self, word: Word) {
+        if word.state() == State::Waiting {
+            return;
+        }
         if let Some(device) = self.device_by_id(word.device()) {
             match word.state() {
                 State::Queued => device.cells.abandoned_queued.add(1),

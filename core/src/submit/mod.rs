@@ -79,6 +79,10 @@ pub(crate) struct Body {
     pub(crate) route: Option<Box<Route>>,
     /// Attempts at the stages of the route that it has passed.
     pub(crate) attempts_before: u16,
+    /// Number of the kind of operation that was asked for.
+    pub(crate) asked: u8,
+    /// Stage of its route at which it ended, from 0.
+    pub(crate) stage: u8,
     pub(crate) attempts: u16,
     pub(crate) device: Option<DeviceId>,
     /// Devices that failed it, the latest of them.
@@ -105,6 +109,7 @@ impl Body {
         self.face = face;
         self.position = position;
         self.attempts_before = 0;
+        self.stage = 0;
         self.attempts = 0;
         self.device = None;
         self.tried.0.clear();
@@ -120,11 +125,10 @@ impl Body {
     pub(crate) fn take(&mut self) -> Completion {
         self.restore_source();
         self.aad = Vec::new();
-        let stage = self.route.take().map_or(0, |route| route.stage());
         Completion {
             result: self.error.take().map_or(Ok(()), Err),
             total_ns: self.total_ns,
-            stage: stage as u8 + 1,
+            stage: self.stage + 1,
             iv: self.iv,
             data: std::mem::take(&mut self.data),
             output: std::mem::replace(&mut self.output, Output::NONE),

@@ -40,7 +40,7 @@ impl Shared {
         let submitted = held.meta().submitted.load(Ordering::Relaxed);
         let attempts = u16::from(held.word().attempt());
         let body = held.body();
-        shard.by_kind[kind_number(body, shape)].add(1);
+        shard.by_kind[kind_number(body)].add(1);
         if shape.is_ordered() {
             shard.given_up_in_order.add(1)
         } else {
@@ -53,6 +53,7 @@ impl Shared {
         body.restore_source();
         // A tag was not checked: what a stage has made is for nobody.
         route::give_back(body);
+        route::end(body);
         if body.is_padded && body.source_intact {
             strip_padding(body, shape);
         }
@@ -75,17 +76,13 @@ impl Shared {
     /// Hands a finished body to its face, or notes it for a completion queue until [`Shared::flush`]. In an ordered
     /// session it is handed over when its turn comes.
     pub(crate) fn deliver(&self, mut held: Held<'_, Body>, delivery: &mut Delivery) {
-        let Some((order, number)) = held.body().order.take() else { return self.hand_back(held, delivery) };
-        order.arrive(number, held.park(), |parked| {
-            let held = self.slab.unpark(parked);
-            self.shards.mine().handed_over_in_order.add(1);
-            let mut delivery = Delivery::default();
-            self.hand_back(held, &mut delivery);
-            self.flush(&mut delivery);
-        });
+        match held.body().order.take() {
+            Some((order, number)) => self.hand_back_in_order(order, number, held),
+            None => self.hand_back(held, delivery),
+        }
     }
 
-    fn hand_back(&self, mut held: Held<'_, Body>, delivery: &mut Delivery) {
+    pub(crate) fn hand_back(&self, mut held: Held<'_, Body>, delivery: &mut Delivery) {
         let id = held.body().face;
         if id == FUTURE {
             let meta = held.meta();
@@ -150,9 +147,8 @@ impl Shared {
 }
 
 /// Place of an operation's kind in counts by kind: what was asked for, not what the last stage of its route did.
-pub(crate) fn kind_number(body: &Body, shape: Shape) -> usize {
-    let kind = body.route.as_ref().map_or(shape.kind_number(), |route| route.kind as u8);
-    usize::from(kind.max(1)) - 1
+pub(crate) fn kind_number(body: &Body) -> usize {
+    usize::from(body.asked.max(1)) - 1
 }
 
 /// Gives a failed operation's input back as it was submitted.

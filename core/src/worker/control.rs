@@ -9,6 +9,7 @@ use crate::error::{OpError, Progress as Extent};
 use crate::queue::word::State;
 use crate::shared::Shared;
 use crate::submit::Shape;
+use crate::submit::Tried;
 use crate::submit::accept::binding;
 use crate::sync::atomic::Ordering;
 
@@ -71,8 +72,10 @@ impl Control {
                     let progress = if is_started { Extent::MaybeExecuted } else { Extent::NotStarted };
                     let attempts = u16::from(word.attempt());
                     // Its only device did not come back in time.
-                    let is_tied = binding(meta, Shape(meta.shape.load(Ordering::Relaxed))).is_only()
-                        && word.state() == State::Waiting;
+                    let shape = Shape(meta.shape.load(Ordering::Relaxed));
+                    let tie = binding(meta, shape);
+                    let is_there = || shared.routing.load().is_tie_in_service(shape, &Tried::none(), tie);
+                    let is_tied = tie.is_only() && word.state() == State::Waiting && !is_there();
                     shared.give_up(
                         held,
                         match is_tied {

@@ -1,5 +1,7 @@
 //! From the line of those that wait to a device with room.
 
+use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::balancer::routing::{Pick, Routing};
@@ -18,6 +20,14 @@ use crate::sync::atomic::{Ordering, fence};
 /// wake-up costs the waker a fifth of it, and the sleeper takes most of it to get going.
 pub(crate) const WORTH_WAKING_NS: u64 = 50_000;
 
+/// Looks at the lines that one caller takes, and operations that it lends in one of them.
+const ROUNDS_MAX: usize = 4;
+const LENDS_MAX: usize = 1_024;
+
+thread_local! {
+    static IS_DISPATCHING: Cell<bool> = const { Cell::new(false) };
+}
+
 impl Shared {
     /// Makes sure that somebody will look after a device that was given work.
     #[inline]
@@ -30,9 +40,23 @@ impl Shared {
     }
 
     /// Lends waiting operations to devices until none has room: by priority, then by tenants' shares, then by lanes. If
-    /// somebody else is at it, he looks once more before he leaves.
+    /// somebody else is at it, he looks once more before he leaves. Whoever has been at it for long leaves the rest to a
+    /// worker.
     pub(crate) fn dispatch(&self) {
-        while !self.waiting.is_empty() {
+        if IS_DISPATCHING.replace(true) {
+            // A callback submits: whoever called it looks once more.
+            self.waiting.wanted.store(true, Ordering::SeqCst);
+            return;
+        }
+        self.dispatch_rounds();
+        IS_DISPATCHING.set(false);
+    }
+
+    fn dispatch_rounds(&self) {
+        for _ in 0..ROUNDS_MAX {
+            if self.waiting.is_empty() {
+                return;
+            }
             self.waiting.wanted.store(true, Ordering::SeqCst);
             fence(Ordering::SeqCst);
             let Some(mut lines) = self.waiting.lines.try_lock() else { return };
@@ -58,6 +82,8 @@ impl Shared {
                 return;
             }
         }
+        self.waiting.wanted.store(true, Ordering::SeqCst);
+        self.parking.wake_one();
     }
 
     /// Sorts what has come in into the lines.
@@ -86,10 +112,14 @@ impl Shared {
         let routing = self.routing.load();
         let floor = u64::from(self.config.priority_floor_percent.min(12));
         let mut moved = false;
-        let mut full: Vec<Lane> = Vec::new();
+        let mut full = BTreeSet::new();
+        let mut left = LENDS_MAX;
         // Operations that only devices which failed them have room for.
         let mut kept = Vec::new();
-        while let Some((place, entry)) = self.next_in_line(lines, &routing, &mut full) {
+        while left > 0
+            && let Some((place, entry)) = self.next_in_line(lines, &routing, &mut full)
+        {
+            left -= 1;
             let current = self.slab.current(entry).filter(|(_, word)| word.state() == State::Waiting);
             let claimed = current.and_then(|(index, word)| self.slab.claim(index, word, State::Held));
             let Some(mut held) = claimed else {
@@ -102,7 +132,7 @@ impl Shared {
             match routing.pick(shape, &held.body().tried, binding(meta, shape)) {
                 Pick::Full => {
                     if held.body().tried.is_empty() {
-                        full.push(place.lane);
+                        full.insert(place.lane);
                     }
                     match held.repost(State::Waiting, word.attempt(), NO_DEVICE) {
                         Ok(entry) => kept.push((place, entry)),
@@ -112,12 +142,12 @@ impl Shared {
                 Pick::Device(device, _) => {
                     moved = true;
                     let weight = u64::from(self.tenants.weight(place.tenant));
-                    lines.charge(place, cost(shape), weight, floor, |entry| self.cost_of(entry));
+                    lines.charge(place, cost(shape), weight, floor);
                     match self.lend(held, device, word) {
                         Ok(None) => {}
                         Ok(Some(entry)) => {
                             kept.push((place, entry));
-                            full.push(place.lane);
+                            full.insert(place.lane);
                         }
                         Err(held) => ended.push(held),
                     }
@@ -136,33 +166,31 @@ impl Shared {
         moved
     }
 
-    /// The first ticket of the line that is to be served next, among those whose devices are not all full.
-    fn next_in_line(&self, lines: &Lines, routing: &Routing, full: &mut Vec<Lane>) -> Option<(Place, u64)> {
-        let meta_of = |entry: u64| self.slab.current(entry).map(|(index, _)| &self.slab.slot(index).meta);
-        let cost_of =
-            |entry| meta_of(entry).map_or(0, |meta| cost(Shape(meta.shape.load(Ordering::Relaxed))));
-        for priority in lines.priorities(cost_of) {
+    /// The first ticket of the line that is to be served next: of those whose devices are not all full, or a stale one,
+    /// which must not stand in anybody's way.
+    fn next_in_line(
+        &self,
+        lines: &Lines,
+        routing: &Routing,
+        full: &mut BTreeSet<Lane>,
+    ) -> Option<(Place, u64)> {
+        for priority in lines.priorities() {
             for (place, entry) in lines.heads(priority) {
+                let current = self.slab.current(entry).filter(|(_, word)| word.state() == State::Waiting);
+                let Some((index, _)) = current else { return Some((place, entry)) };
                 if full.contains(&place.lane) {
                     continue;
                 }
-                let Some((index, _)) = self.slab.current(entry) else { return Some((place, entry)) };
                 let meta = &self.slab.slot(index).meta;
                 let shape = Shape(meta.shape.load(Ordering::Relaxed));
                 if routing.is_full(shape, binding(meta, shape)) {
-                    full.push(place.lane);
+                    full.insert(place.lane);
                     continue;
                 }
                 return Some((place, entry));
             }
         }
         None
-    }
-
-    /// What the operation of a ticket costs; nothing if it is stale.
-    fn cost_of(&self, entry: u64) -> u64 {
-        let current = self.slab.current(entry);
-        current.map_or(0, |(index, _)| cost(Shape(self.slab.slot(index).meta.shape.load(Ordering::Relaxed))))
     }
 
     /// Lends a claimed operation to a device for another attempt; the caller holds the waiting token. A device that is
@@ -209,6 +237,10 @@ impl Shared {
         let tie = binding(held.meta(), shape);
         if is_last || !self.routing.load().is_left(shape, &held.body().tried, tie) {
             return self.nobody_left(held);
+        }
+        if tie.is_only() && !self.routing.load().is_tie_in_service(shape, &held.body().tried, tie) {
+            // It may go nowhere else, so that it has to come back to one that failed it.
+            held.body().tried.clear();
         }
         self.shards.mine().moved.add(1);
         match held.repost(State::Waiting, word.attempt(), NO_DEVICE) {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use crate::clock::Nanos;
 use crate::shared::Shared;
+use crate::sync::atomic::Ordering;
 
 /// What came of polling an active part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +53,13 @@ impl Worker {
                 worked |= shared.service(device);
             }
             if !device.is_direct() {
-                due = due.min(Nanos(device.due_ns.load(crate::sync::atomic::Ordering::Relaxed)));
+                due = due.min(Nanos(device.due_ns.load(Ordering::Relaxed)));
             }
+        }
+        worked |= shared.go_on_handing_over();
+        if shared.waiting.wanted.load(Ordering::Relaxed) {
+            // Somebody has left the lines to whoever comes by.
+            shared.dispatch();
         }
         if worked { Progress::Worked } else { Progress::IdleUntil(due) }
     }

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
+use zeroize::Zeroize;
 
 use crate::algorithm::OpKind;
 use crate::clock::Nanos;
@@ -394,7 +395,7 @@ impl Tally {
             self.ended_in_order += u64::from(shape.is_ordered());
             self.bytes += shape.bytes() as u64;
             self.failed += u64::from(body.error.is_some());
-            self.by_kind[kind_number(body, shape)] += 1;
+            self.by_kind[kind_number(body)] += 1;
         }
         self.errors += u64::from(is_fault(result));
     }
@@ -450,6 +451,7 @@ pub(crate) fn settle(
             if route::advance(body) {
                 return context.map_or(After::Over, After::Next);
             }
+            route::end(body);
         }
         Ok(()) => {
             if body.is_padded
@@ -473,7 +475,11 @@ pub(crate) fn settle(
             }
             body.source_intact = false;
             body.error = Some(OpError::Broken { attempts: body.attempts, reason, progress });
+            // Half done, and by a device that failed: nobody has verified it.
+            body.data.zeroize();
+            body.output = Output::NONE;
             route::give_back(body);
+            route::end(body);
         }
     }
     After::Over

@@ -102,15 +102,16 @@ fn i3_a_lost_operation_holds_the_others_until_its_deadline_and_no_longer() {
     runtime.break_device("sim0", Some(fault), 0).unwrap();
     simulation.advance(1_000_000);
     let session = ordered(&runtime);
-    let mut burst = session.burst(64);
-    burst.submit(&mut (0..10).map(request).collect());
+    // More than one thread hands over at a time.
+    let mut burst = session.burst(700);
+    burst.submit(&mut (0..700).map(|number| request(3 * number + 1).with_user_data(number)).collect());
     let mut done = Vec::new();
     simulation.advance(50_000_000);
-    assert_eq!(burst.poll(&mut done, 64), 0, "the first is missing");
-    assert!(runtime.stats().held_back_ops >= 8, "{:?}", runtime.stats());
+    assert_eq!(burst.poll(&mut done, 700), 0, "the first is missing");
+    assert!(runtime.stats().held_back_ops >= 690, "{:?}", runtime.stats());
     simulation.advance(400_000_000);
-    burst.poll(&mut done, 64);
-    assert_eq!(numbers(&done), (0..10).collect::<Vec<u64>>());
+    burst.poll(&mut done, 700);
+    assert_eq!(numbers(&done), (0..700).collect::<Vec<u64>>());
     assert!(matches!(done[0].result, Err(OpError::TimedOut { .. })), "{:?}", done[0].result);
     assert!(done[1..].iter().all(|completion| completion.result.is_ok()));
 }

@@ -1,6 +1,9 @@
 //! Whose work is served: tenants' shares, priorities with their floor, and kinds that do not starve each other.
 
-use acrypto_core::{Config, Runtime, SessionSpec};
+use std::future::Future;
+use std::task::{Context, Waker};
+
+use acrypto_core::{Bind, Config, Request, Runtime, SessionSpec};
 
 use super::{Flood, add_sim, ctr, simulation};
 
@@ -122,4 +125,27 @@ fn a_flood_of_decrypts_does_not_starve_encrypts() {
     // wait that would take a third of a second.
     assert!(done[1] >= 48, "{done:?}");
     assert!(done[0] > 1_000, "{done:?}");
+}
+
+#[test]
+fn whose_first_operation_is_cancelled_or_has_no_device_is_neither_starved_nor_favoured() {
+    let (mut simulation, runtime) = simulation(Config { seed: 17, ..Config::default() });
+    add_sim(&runtime, "sim0", 1);
+    let low = ctr(&runtime, |spec: SessionSpec| spec.priority(0));
+    let tied = ctr(&runtime, |spec: SessionSpec| spec.priority(0).bind(Bind::only("hsm")));
+    let high = ctr(&runtime, |spec: SessionSpec| spec.priority(7));
+    let mut floods = [Flood::new(&high, 400, 1_024), Flood::new(&low, 400, 16_384)];
+    floods[0].go_on();
+    let mut context = Context::from_waker(Waker::noop());
+    let mut cancelled = Box::pin(low.submit(Request::encrypt(vec![0; 64], [3; 16])));
+    assert!(cancelled.as_mut().poll(&mut context).is_pending());
+    let mut waits = Box::pin(tied.submit(Request::encrypt(vec![0; 16], [3; 16])));
+    assert!(waits.as_mut().poll(&mut context).is_pending());
+    drop(cancelled);
+    served(&mut simulation, &mut floods, WINDOW_NS);
+    let done = served(&mut simulation, &mut floods, 5 * WINDOW_NS);
+    let work = [done[0] * (1_024 + 256), done[1] * (16_384 + 256)];
+    println!("work of priority 7 and 0: {work:?}");
+    let percent = work[1] as f64 / work[0] as f64 * 100.0;
+    assert!((1.5..2.5).contains(&percent), "{percent} %");
 }

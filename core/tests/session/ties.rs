@@ -1,6 +1,8 @@
 //! Sessions that are tied to a device or a kind of device.
 
-use acrypto_core::{Algorithm, Bind, Config, DeviceId, Error, OpError, Request, Session, SessionSpec};
+use acrypto_core::{
+    Algorithm, Bind, Config, DeviceId, Error, FaultMode, FaultSpec, OpError, Request, Session, SessionSpec,
+};
 
 use super::{add_sim, add_soft, ctr, simulation};
 
@@ -103,4 +105,21 @@ fn i7_whoever_only_looks_uses_up_no_names() {
         assert_eq!(obstacle(bind), None);
     }
     session.bind(Some(Bind::prefer("none2000")), 1_000).unwrap();
+}
+
+#[test]
+fn an_operation_comes_back_to_its_only_device_when_it_failed_once() {
+    let (mut simulation, runtime) = simulation(Config::default());
+    add_soft(&runtime, "soft0");
+    add_sim(&runtime, "hsm", 1);
+    let fault = FaultSpec { count: Some(1), ..FaultSpec::new(FaultMode::Error) };
+    runtime.break_device("hsm", Some(fault), 0).unwrap();
+    simulation.advance(1_000_000);
+    let session = ctr(&runtime, |spec| spec.bind(Bind::only("hsm")));
+    let mut burst = session.burst(1);
+    burst.submit(&mut vec![Request::encrypt(vec![0; 64], [1; 16])]);
+    simulation.advance(100_000_000);
+    let mut done = Vec::new();
+    assert_eq!(burst.poll(&mut done, 1), 1);
+    assert_eq!((&done[0].result, done[0].attempts), (&Ok(()), 2));
 }
