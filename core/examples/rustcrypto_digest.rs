@@ -60,7 +60,7 @@ impl OutputSizeUser for Sha256 {
 }
 
 impl FixedOutput for Sha256 {
-    fn finalize_into(self, out: &mut Output<Self>) {
+    fn finalize_into(mut self, out: &mut Output<Self>) {
         let (_, digest) = self.stream.finish_blocking(self.gathered).expect("a device is left");
         out.copy_from_slice(digest.as_slice());
     }

@@ -285,6 +285,17 @@ impl SessionState {
         Binding(self.binding.load(Ordering::Relaxed))
     }
 
+    /// The context that operations are submitted under now, with `count` counted into it.
+    pub(crate) fn hold_current(&self, count: u64) -> Result<Arc<Context>, Error> {
+        loop {
+            let context = self.current.load_full().ok_or(Error::UnknownSession { id: self.id })?;
+            // One that was replaced meanwhile, and has ended, is not for new operations.
+            if context.hold(count) {
+                return Ok(context);
+            }
+        }
+    }
+
     /// The context with this number, whatever its stage.
     pub(crate) fn context(&self, number: u64) -> Option<Arc<Context>> {
         let number = crate::context::at_stage(number, 0);

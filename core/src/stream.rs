@@ -2,31 +2,39 @@
 //! next chunk.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use crate::algorithm::{Class, OpKind};
+use crate::context::Context;
 use crate::error::{Error, OpError};
 use crate::op::{Chain, Completion, Iv, Output, Refused, Request};
 use crate::session::Session;
 use crate::submit::OpFuture;
 use crate::submit::blocking::block_on;
 
-/// Why a stream ended early. A chunk that failed was not committed; the stream takes no further chunk.
+/// Why a chunk came to nothing.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StreamError {
-    /// The chunk was refused.
-    #[error(transparent)]
-    Refused(#[from] Error),
-    /// The chunk's operation failed.
+    /// The chunk was refused. The stream is as it was: the chunk can be given to it again.
+    #[error("{error}")]
+    Refused {
+        /// The reason.
+        error: Error,
+        /// The chunk, as it was given.
+        chunk: Vec<u8>,
+    },
+    /// The chunk's operation failed. It was not committed, and the stream takes no further chunk.
     #[error(transparent)]
     Op(#[from] OpError),
-    /// An earlier chunk failed, or was dropped half-way.
-    #[error("stream was broken off by an earlier chunk")]
+    /// An earlier chunk failed, was dropped half-way, or was the last.
+    #[error("stream is over: an earlier chunk was the last, or broke it off")]
     BrokenOff,
 }
 
 impl Session {
-    /// Begins a stream of `kind` with this iv ([`Iv::NONE`] where the algorithm takes none).
+    /// Begins a stream of `kind` with this iv ([`Iv::NONE`] where the algorithm takes none). All its chunks are carried
+    /// out under the key in force now, whatever the session is re-keyed to meanwhile.
     ///
     /// # Errors
     /// [`Error::NoStream`] for an AEAD or random, [`Error::NotSupported`], [`Error::IvLength`].
@@ -42,6 +50,7 @@ impl Session {
             return Err(Error::IvLength { algorithm, want: algorithm.iv_len(), got: iv.len() });
         }
         Ok(Stream {
+            context: self.state.hold_current(1)?,
             session: self.clone(),
             kind,
             iv,
@@ -66,6 +75,8 @@ enum Begun {
 #[derive(Debug)]
 pub struct Stream {
     session: Session,
+    /// Held: it is the stream's until it is dropped.
+    context: Arc<Context>,
     kind: OpKind,
     iv: Iv,
     /// Taken while a chunk is out; a chunk that fails does not bring it back.
@@ -74,13 +85,20 @@ pub struct Stream {
     held_back: Vec<u8>,
 }
 
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.session.shared.release_context(&self.context, 1);
+    }
+}
+
 impl Stream {
     /// Carries out one chunk and returns it. Its length is a multiple of the algorithm's block (16 for cbc, ecb and
     /// ctr; 64 or 128 for hash and MAC, see [`Algorithm::block_len`](crate::Algorithm::block_len)). A padded
     /// decryption holds the last block back until the next call.
     ///
     /// # Errors
-    /// [`Error::PartialBlock`] for another length, else as the operation ends.
+    /// [`StreamError::Refused`] gives the chunk back: [`Error::PartialBlock`] for another length, [`Error::Full`] and
+    /// the like. Else as the operation ends.
     ///
     /// # Cancel safety
     /// The chunk is taken when this is called. Not safe to drop from then on: it breaks the stream off, so that no chunk
@@ -94,13 +112,24 @@ impl Stream {
     }
 
     /// Carries out the last chunk, of any length that the algorithm takes (it may be empty), and returns it with the
-    /// digest or MAC. Padding is added or removed here.
+    /// digest or MAC. Padding is added or removed here. The stream takes no further chunk then, unless this one was
+    /// refused.
     ///
     /// # Errors
     /// As [`Stream::update`]; [`OpError::DecryptionFailed`] for wrong padding.
-    pub async fn finish(mut self, last: Vec<u8>) -> Result<(Vec<u8>, Output), StreamError> {
-        let begun = self.begin(last, true)?;
-        self.end(begun).await
+    ///
+    /// # Cancel safety
+    /// As [`Stream::update`].
+    pub fn finish(
+        &mut self,
+        last: Vec<u8>,
+    ) -> impl Future<Output = Result<(Vec<u8>, Output), StreamError>> + Send + '_ {
+        let begun = self.begin(last, true);
+        async move {
+            let ended = self.end(begun?).await?;
+            self.chain = None;
+            Ok(ended)
+        }
     }
 
     /// [`Stream::update`] without an executor.
@@ -115,7 +144,7 @@ impl Stream {
     ///
     /// # Errors
     /// As [`Stream::finish`].
-    pub fn finish_blocking(self, last: Vec<u8>) -> Result<(Vec<u8>, Output), StreamError> {
+    pub fn finish_blocking(&mut self, last: Vec<u8>) -> Result<(Vec<u8>, Output), StreamError> {
         block_on(self.finish(last))
     }
 
@@ -130,11 +159,12 @@ impl Stream {
     fn begin(&mut self, mut chunk: Vec<u8>, is_last: bool) -> Result<Begun, StreamError> {
         let spec = self.session.spec();
         let (algorithm, block) = (spec.algorithm, self.quantum());
-        if !is_last && !chunk.len().is_multiple_of(block) {
-            return Err(Error::PartialBlock { algorithm, block, got: chunk.len() }.into());
-        }
         if self.chain.is_none() {
             return Err(StreamError::BrokenOff);
+        }
+        if !is_last && !chunk.len().is_multiple_of(block) {
+            let error = Error::PartialBlock { algorithm, block, got: chunk.len() };
+            return Err(StreamError::Refused { error, chunk });
         }
         let held_before = self.held_back.clone();
         if spec.pads() && self.kind == OpKind::Decrypt {
@@ -148,13 +178,16 @@ impl Stream {
         let next_iv = self.next_iv_from_input(&chunk);
         let mut request = Request { kind: Some(self.kind), data: chunk, iv: self.iv, ..Request::default() };
         request.chain = Some(chain.clone());
-        match self.session.submit_now(request) {
+        match self.session.submit_now(&self.context, request) {
             Ok(future) => Ok(Begun::Chunk { future, chain, next_iv }),
-            Err(Refused { error, .. }) => {
-                // Nothing happened to the stream.
+            Err(Refused { error, request }) => {
+                // Nothing happened to the stream, and the chunk comes back as it was.
                 self.chain = Some(chain);
+                let mut chunk = request.data;
+                chunk.append(&mut self.held_back);
+                chunk.drain(..held_before.len());
                 self.held_back = held_before;
-                Err(error.into())
+                Err(StreamError::Refused { error, chunk })
             }
         }
     }
@@ -165,7 +198,8 @@ impl Stream {
             Begun::Nothing(chunk) => return Ok((chunk, Output::NONE)),
             Begun::Chunk { future, chain, next_iv } => (future, chain, next_iv),
         };
-        let completion = future.await.map_err(|refused| refused.error)?;
+        let refused = |Refused { error, request }| StreamError::Refused { error, chunk: request.data };
+        let completion = future.await.map_err(refused)?;
         let Completion { result, data, output, chain: after, .. } = completion;
         result?;
         if let Some(iv) = next_iv.or_else(|| self.next_iv_from_output(&data)) {
@@ -218,10 +252,40 @@ pub fn advance_counter(iv: Iv, blocks: usize) -> Option<Iv> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::algorithm::Algorithm;
+    use crate::config::Config;
+    use crate::key::Key;
+    use crate::runtime::Runtime;
+    use crate::session::SessionSpec;
 
     #[test]
     fn a_counter_carries_through_all_its_bytes() {
         let next = advance_counter(Iv::from([0xff; 16]), 2).unwrap();
         assert_eq!(next.as_slice(), [[0; 15].as_slice(), &[1]].concat());
+    }
+
+    fn session() -> (Runtime, Session) {
+        let runtime = Runtime::start(Config { workers: 1, ..Config::default() }).unwrap();
+        runtime.add_device_of_kind("soft0", "soft", &[], 0).unwrap();
+        let session =
+            runtime.session(SessionSpec::new(Algorithm::HmacSha256), Key::new(vec![1; 32])).unwrap();
+        (runtime, session)
+    }
+
+    fn mac(stream: &mut Stream) -> Vec<u8> {
+        stream.finish_blocking(b"text".to_vec()).unwrap().1.as_slice().to_vec()
+    }
+
+    #[test]
+    fn i7_a_key_that_was_replaced_ends_with_the_last_stream_under_it() {
+        let (_runtime, session) = session();
+        let first = session.stream(OpKind::Mac, Iv::NONE).unwrap();
+        let mut second = session.stream(OpKind::Mac, Iv::NONE).unwrap();
+        session.rekey(Key::new(vec![2; 32]), 0).unwrap();
+        drop(first);
+        assert_eq!(session.state.old.lock().len(), 1);
+        mac(&mut second);
+        drop(second);
+        assert!(session.state.old.lock().is_empty());
     }
 }

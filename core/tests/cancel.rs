@@ -223,7 +223,7 @@ impl<'a> Client<'a> {
             }
             let result = if let Poll::Ready(result) = result { result } else { block_on(update) };
             match result {
-                Err(StreamError::Refused(Error::Full { .. })) => {}
+                Err(StreamError::Refused { error: Error::Full { .. }, .. }) => {}
                 result => made.extend(expect_chunk(result)),
             }
         }
@@ -234,7 +234,7 @@ impl<'a> Client<'a> {
 fn expect_chunk(result: Result<Vec<u8>, StreamError>) -> Vec<u8> {
     match result {
         Ok(data) => data,
-        Err(StreamError::Refused(Error::Full { .. })) => Vec::new(),
+        Err(StreamError::Refused { error: Error::Full { .. }, .. }) => Vec::new(),
         Err(error) => panic!("{error}"),
     }
 }

@@ -78,9 +78,23 @@ fn a_refused_chunk_leaves_the_stream_as_it_was() {
     let mut occupant = session.burst(1);
     occupant.submit(&mut vec![Request::encrypt(vec![0; 16], IV)]);
     let refused = stream.update_blocking(sealed[48..96].to_vec()).unwrap_err();
-    assert!(matches!(refused, StreamError::Refused(Error::Full { limit: 1 })), "{refused}");
+    let chunk = match refused {
+        StreamError::Refused { error: Error::Full { limit: 1 }, chunk } => chunk,
+        other => panic!("{other}"),
+    };
+    assert_eq!(chunk, sealed[48..96]);
     while occupant.poll(&mut Vec::new(), 1) == 0 {}
-    opened.extend(stream.update_blocking(sealed[48..96].to_vec()).unwrap());
-    opened.extend(stream.finish_blocking(sealed[96..].to_vec()).unwrap().0);
+    opened.extend(stream.update_blocking(chunk).unwrap());
+
+    occupant.submit(&mut vec![Request::encrypt(vec![0; 16], IV)]);
+    let refused = stream.finish_blocking(sealed[96..].to_vec()).unwrap_err();
+    let last = match refused {
+        StreamError::Refused { error: Error::Full { limit: 1 }, chunk } => chunk,
+        other => panic!("{other}"),
+    };
+    assert_eq!(last, sealed[96..]);
+    while occupant.poll(&mut Vec::new(), 1) == 0 {}
+    opened.extend(stream.finish_blocking(last).unwrap().0);
     assert_eq!(opened, plain);
+    assert!(matches!(stream.finish_blocking(Vec::new()), Err(StreamError::BrokenOff)));
 }

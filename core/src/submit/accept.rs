@@ -49,11 +49,24 @@ impl Shared {
         requests: impl ExactSizeIterator<Item = Request>,
         face: u64,
         first_position: u32,
+        on: impl FnMut(u32, Result<u32, Box<Refused>>),
+    ) {
+        self.accept_under(session, None, requests, face, first_position, on);
+    }
+
+    /// As `accept`, under the context that the caller has pinned, if it has: it holds it until it has the results.
+    pub(crate) fn accept_under(
+        &self,
+        session: &SessionState,
+        pinned: Option<&Arc<Context>>,
+        requests: impl ExactSizeIterator<Item = Request>,
+        face: u64,
+        first_position: u32,
         mut on: impl FnMut(u32, Result<u32, Box<Refused>>),
     ) {
         let mut slots: Slots<'_> = ArrayVec::new();
         let asked = requests.len().min(RUN_MAX_OPS);
-        let opened = self.open_for(session, asked);
+        let opened = self.open_for(session, pinned, asked);
         let admitted = opened.as_ref().map_or(0, |(_, admitted)| *admitted);
         self.slab.allocate(admitted, |held| slots.push(held));
         let (mut filled, mut refused) = (0, 0);
@@ -112,7 +125,12 @@ impl Shared {
     }
 
     /// Counts operations into the session's context, as many as its tenant may submit.
-    fn open_for(&self, session: &SessionState, count: usize) -> Result<(Arc<Context>, usize), Error> {
+    fn open_for(
+        &self,
+        session: &SessionState,
+        pinned: Option<&Arc<Context>>,
+        count: usize,
+    ) -> Result<(Arc<Context>, usize), Error> {
         if self.is_stopping() {
             return Err(Error::ShuttingDown);
         }
@@ -123,14 +141,12 @@ impl Shared {
             return Err(Error::NoDevice { algorithm });
         }
         let admitted = session.tenant.admits(count)?;
-        loop {
-            let current = session.current.load_full();
-            let context = current.ok_or(Error::UnknownSession { id: session.id })?;
-            // One that was replaced meanwhile, and has ended, is not for new operations.
-            if context.hold(admitted as u64) {
-                return Ok((context, admitted));
-            }
-        }
+        let context = match pinned {
+            None => session.hold_current(admitted as u64)?,
+            Some(context) if context.hold(admitted as u64) => Arc::clone(context),
+            Some(_) => return Err(Error::UnknownSession { id: session.id }),
+        };
+        Ok((context, admitted))
     }
 
     fn no_room(&self) -> Error {

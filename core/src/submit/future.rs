@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use super::Shape;
 use super::face::FUTURE;
+use crate::context::Context as Keys;
 use crate::op::{Completion, Refused, Request};
 use crate::queue::word::State;
 use crate::session::Session;
@@ -33,10 +34,11 @@ impl Session {
 }
 
 impl Session {
-    /// As [`Session::submit`], but accepted or refused here and not at the first poll.
-    pub(crate) fn submit_now(&self, request: Request) -> Result<OpFuture, Refused> {
+    /// As [`Session::submit`], but accepted or refused here and not at the first poll, and under a context that the
+    /// caller has pinned.
+    pub(crate) fn submit_now(&self, pinned: &Arc<Keys>, request: Request) -> Result<OpFuture, Refused> {
         let shared = Arc::clone(&self.shared);
-        match shared.accept_one(self, request) {
+        match shared.accept_one(self, Some(pinned), request) {
             Ok(index) => Ok(OpFuture { shared, stage: Stage::Pending(index) }),
             Err(refused) => Err(*refused),
         }
@@ -68,7 +70,7 @@ impl Future for OpFuture {
                 return Poll::Pending;
             };
             let (session, request) = *new;
-            match self.shared.accept_one(&session, request) {
+            match self.shared.accept_one(&session, None, request) {
                 Ok(index) => self.stage = Stage::Pending(index),
                 Err(refused) => return Poll::Ready(Err(*refused)),
             }
@@ -101,9 +103,15 @@ impl Drop for OpFuture {
 }
 
 impl Shared {
-    pub(crate) fn accept_one(&self, session: &Session, request: Request) -> Result<u32, Box<Refused>> {
+    pub(crate) fn accept_one(
+        &self,
+        session: &Session,
+        pinned: Option<&Arc<Keys>>,
+        request: Request,
+    ) -> Result<u32, Box<Refused>> {
         let mut accepted = None;
-        self.accept(&session.state, std::iter::once(request), FUTURE, 0, |_, result| accepted = Some(result));
+        let on = |_, result| accepted = Some(result);
+        self.accept_under(&session.state, pinned, std::iter::once(request), FUTURE, 0, on);
         accepted.unwrap_or_else(|| unreachable!("every request is accepted or refused"))
     }
 

@@ -6,6 +6,7 @@ mod keys;
 mod order;
 mod routes;
 mod shares;
+mod streams;
 mod ties;
 
 use acrypto_core::simulation::Simulation;

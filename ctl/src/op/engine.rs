@@ -231,7 +231,7 @@ impl Stream {
     /// Passes the last chunk through; gives what is left to write, and the digest or MAC. Blocks.
     pub fn finish(self, last: Vec<u8>) -> Result<(Vec<u8>, Vec<u8>), Failure> {
         match self {
-            Self::Embedded(stream) => {
+            Self::Embedded(mut stream) => {
                 let (data, output) = stream.finish_blocking(last).map_err(stream_failure)?;
                 Ok((data, output.as_slice().to_vec()))
             }
@@ -262,7 +262,7 @@ fn is_full(errno: i32) -> bool {
 
 fn stream_failure(error: StreamError) -> Failure {
     match error {
-        StreamError::Refused(error) => error.into(),
+        StreamError::Refused { error, .. } => error.into(),
         StreamError::Op(error) => error.into(),
         other => Failure::new(Exit::State, other.to_string()),
     }

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
-use acrypto_core::{Algorithm, Iv, Key, Padding, Request, Session, SessionSpec, Stage as CoreStage, Stream};
+use acrypto_core::{
+    Algorithm, Iv, Key, Padding, Request, Session, SessionSpec, Stage as CoreStage, Stream, StreamError,
+};
 use zeroize::Zeroizing;
 
 use super::Shared;
@@ -164,30 +166,31 @@ impl Connection {
     async fn stream_next(&self, id: u64, data: Vec<u8>) -> Result<Reply, Fault> {
         let mut taken = self.take_stream(id)?;
         let outcome = taken.update(data).await;
-        let mut streams = Shared::lock(&self.streams);
-        match outcome {
-            Ok(data) => {
-                streams.insert(id, Some(taken));
-                drop(streams);
-                let mut out = self.body();
-                out.bytes(stream::DATA, &data);
-                Ok(Reply::One(out))
-            }
-            Err(error) => {
-                streams.remove(&id);
-                Err(broken_off(&error))
-            }
-        }
+        self.give_back(id, taken, outcome.as_ref().err(), false);
+        let data = outcome.map_err(|error| broken_off(&error))?;
+        let mut out = self.body();
+        out.bytes(stream::DATA, &data);
+        Ok(Reply::One(out))
     }
 
     async fn stream_finish(&self, id: u64, data: Vec<u8>) -> Result<Reply, Fault> {
-        let taken = self.take_stream(id)?;
+        let mut taken = self.take_stream(id)?;
         let outcome = taken.finish(data).await;
-        Shared::lock(&self.streams).remove(&id);
+        self.give_back(id, taken, outcome.as_ref().err(), true);
         let (data, output) = outcome.map_err(|error| broken_off(&error))?;
         let mut out = self.body();
         out.bytes(stream::DATA, &data).bytes(stream::OUTPUT, output.as_slice());
         Ok(Reply::One(out))
+    }
+
+    /// Puts a stream back after a chunk, unless it is over. A chunk that was refused has left it as it was.
+    fn give_back(&self, id: u64, stream: Stream, error: Option<&StreamError>, is_last: bool) {
+        let mut streams = Shared::lock(&self.streams);
+        match error {
+            None if !is_last => drop(streams.insert(id, Some(stream))),
+            Some(StreamError::Refused { .. }) => drop(streams.insert(id, Some(stream))),
+            _ => drop(streams.remove(&id)),
+        }
     }
 
     /// Takes a stream for one chunk.

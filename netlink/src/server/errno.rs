@@ -64,7 +64,7 @@ pub(super) fn failed(error: &OpError) -> Fault {
 /// The refusal that tells of a stream's end.
 pub(super) fn broken_off(error: &StreamError) -> Fault {
     match error {
-        StreamError::Refused(error) => refused(error),
+        StreamError::Refused { error, .. } => refused(error),
         StreamError::Op(error) => failed(error),
         other => Fault::new(EIO, other.to_string()),
     }
