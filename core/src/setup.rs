@@ -111,6 +111,13 @@ impl Setup {
     /// # Errors
     /// The first part that cannot be as it is.
     pub fn check(&self) -> Result<(), SetupError> {
+        self.check_without_balancer()?;
+        // A runtime without devices tells what it would say to the balancer.
+        let small = Config { main_queue_max_ops: 1, events_max: 8, workers: 1, ..Config::default() };
+        Runtime::unthreaded(small).check_balancer(self)
+    }
+
+    fn check_without_balancer(&self) -> Result<(), SetupError> {
         for setting in SETTINGS {
             setting.check(setting.value(&self.config)).map_err(at(|| Part::Setting(setting.name)))?;
         }
@@ -123,13 +130,7 @@ impl Setup {
         for tenant in &self.tenants {
             tenant.check().map_err(at(|| Part::Tenant(tenant.name.clone())))?;
         }
-        self.check_balancer()
-    }
-
-    /// A runtime without devices tells what it would say to the balancer.
-    fn check_balancer(&self) -> Result<(), SetupError> {
-        let small = Config { main_queue_max_ops: 1, events_max: 8, workers: 1, ..Config::default() };
-        Runtime::unthreaded(small).apply_balancer(self, 0)
+        Ok(())
     }
 
     /// Starts a runtime like this, its devices and balancer set by `uid`; blocks until known answers have passed.
@@ -219,7 +220,8 @@ impl Runtime {
     /// # Errors
     /// The first part that cannot be as it is; those before it (tenants, then devices, then the balancer) are done.
     pub fn apply(&self, setup: &Setup, uid: u32) -> Result<Vec<&'static str>, SetupError> {
-        setup.check()?;
+        setup.check_without_balancer()?;
+        self.check_balancer(setup)?;
         for tenant in &setup.tenants {
             self.set_tenant(&tenant.name, Some(tenant.weight), Some(tenant.limit_ops), uid)
                 .map_err(at(|| Part::Tenant(tenant.name.clone())))?;
@@ -254,18 +256,35 @@ impl Runtime {
         self.balancer().available.into_iter().map(parameters).filter(|(_, all)| !all.is_empty()).collect()
     }
 
+    /// Policies may be registered here that no other runtime has.
+    fn check_balancer(&self, setup: &Setup) -> Result<(), SetupError> {
+        for (name, parameters) in &setup.balancer_parameters {
+            let check = |changed: &[_]| self.shared.try_parameters(name, changed);
+            self.with_changed(name, parameters, check).map_err(at(|| Part::Balancer(name.clone())))?;
+        }
+        let balancer = || Part::Balancer(setup.balancer.clone());
+        self.balancer_parameters(&setup.balancer).map(drop).map_err(at(balancer))
+    }
+
+    /// Hands over those parameters of a policy that are not so already, if there are any.
+    fn with_changed(
+        &self,
+        name: &str,
+        parameters: &[(String, String)],
+        set: impl FnOnce(&[(String, String)]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let present = self.balancer_parameters(name)?;
+        let is_new = |(name, value): &&(String, String)| {
+            !present.iter().any(|one| (&one.name, &one.value) == (name, value))
+        };
+        let changed: Vec<_> = parameters.iter().filter(is_new).cloned().collect();
+        if changed.is_empty() { Ok(()) } else { set(&changed) }
+    }
+
     fn apply_balancer(&self, setup: &Setup, uid: u32) -> Result<(), SetupError> {
         for (name, parameters) in &setup.balancer_parameters {
-            // What is so already is not told again.
-            let present = self.balancer_parameters(name).map_err(at(|| Part::Balancer(name.clone())))?;
-            let is_new = |(name, value): &&(String, String)| {
-                !present.iter().any(|one| (&one.name, &one.value) == (name, value))
-            };
-            let changed: Vec<_> = parameters.iter().filter(is_new).cloned().collect();
-            if !changed.is_empty() {
-                self.set_balancer_parameters(name, &changed, uid)
-                    .map_err(at(|| Part::Balancer(name.clone())))?;
-            }
+            let set = |changed: &[_]| self.set_balancer_parameters(name, changed, uid);
+            self.with_changed(name, parameters, set).map_err(at(|| Part::Balancer(name.clone())))?;
         }
         let balancer = || Part::Balancer(setup.balancer.clone());
         if self.balancer().current != setup.balancer {
@@ -278,6 +297,7 @@ impl Runtime {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::balancer::{Balancer, Table, View};
 
     fn device(name: &str, kind: &str, parameters: &[(&str, &str)]) -> DeviceSetup {
         let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -343,6 +363,54 @@ mod tests {
         assert!(of("size_lb").contains(&("threshold_bytes".to_owned(), "4096".to_owned())));
         assert_eq!(of("weighted_lb"), [("soft0".to_owned(), "7".to_owned())]);
         assert_eq!(saved.start(0).unwrap().setup(), saved);
+    }
+
+    #[derive(Clone)]
+    struct Own(u8);
+
+    impl Balancer for Own {
+        fn name(&self) -> &str {
+            "own_lb"
+        }
+        fn plan(&mut self, view: &View, table: &mut Table) {
+            Simple.plan(view, table);
+        }
+        fn parameters(&self) -> Vec<Parameter> {
+            vec![Parameter::new("pace", self.0, "")]
+        }
+        fn set(&mut self, name: &str, value: &str) -> Result<(), Error> {
+            let bad = || Error::BadParameter {
+                name: name.to_owned(),
+                value: value.to_owned(),
+                expected: "a pace".to_owned(),
+            };
+            self.0 = value.parse().map_err(|_| bad())?;
+            Ok(())
+        }
+        fn fork(&self) -> Option<Box<dyn Balancer>> {
+            Some(Box::new(self.clone()))
+        }
+    }
+
+    #[test]
+    fn a_policy_of_the_callers_own_is_judged_by_the_runtime_that_has_it() {
+        let runtime = setup().start(0).unwrap();
+        runtime.register_balancer(Box::new(Own(1)), 0).unwrap();
+        let mut own = Setup { balancer: "own_lb".to_owned(), ..runtime.setup() };
+        let pace = |value: &str| ("own_lb".to_owned(), vec![("pace".to_owned(), value.to_owned())]);
+        assert!(own.balancer_parameters.contains(&pace("1")));
+        assert_eq!(own.check().unwrap_err().part, Part::Balancer("own_lb".to_owned()));
+        assert_eq!(runtime.apply(&own, 0), Ok(Vec::new()));
+        assert_eq!(runtime.setup(), own);
+        // What is refused is refused before anything is done.
+        own.balancer_parameters = vec![pace("brisk")];
+        own.tenants[0].weight = 9;
+        assert_eq!(runtime.apply(&own, 0).unwrap_err().part, Part::Balancer("own_lb".to_owned()));
+        own.balancer_parameters = vec![pace("5")];
+        own.tenants = runtime.setup().tenants;
+        assert_eq!(runtime.apply(&own, 0), Ok(Vec::new()));
+        assert!(runtime.setup().balancer_parameters.contains(&pace("5")));
+        assert!(runtime.setup().tenants.iter().all(|tenant| tenant.weight != 9));
     }
 
     #[test]

@@ -83,6 +83,15 @@ impl Shared {
         Ok(())
     }
 
+    /// Whether a policy would take parameters; one that cannot be copied says so when they are set.
+    pub(crate) fn try_parameters(&self, name: &str, values: &[(String, String)]) -> Result<(), Error> {
+        let task = |reply| Task::Try { name: name.to_owned(), values: values.to_vec(), reply };
+        self.ask_planner(task).ok_or_else(|| Error::BalancerEjected {
+            name: name.to_owned(),
+            reason: "it did not look at its parameters".to_owned(),
+        })?
+    }
+
     fn register_balancer(&self, balancer: Box<dyn Balancer>, uid: u32) -> Result<(), Error> {
         let policy = Policy::new(balancer);
         let name = policy.name.clone();

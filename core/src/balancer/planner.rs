@@ -82,6 +82,8 @@ pub(crate) struct Aftermath {
     events: Vec<Draft>,
     moves: Vec<super::Move>,
     served: Vec<Sender<()>>,
+    /// Tables that were in force. Their rules may hold functions of a policy's own, whose destructors are too.
+    replaced: Vec<(Table, Arc<Routing>)>,
 }
 
 /// What a plan came to.
@@ -192,10 +194,13 @@ impl Shared {
                 let mut table = Table::default();
                 let is_whole = guarded(|| balancer.plan(&view, &mut table)).is_some();
                 let parameters = guarded(|| balancer.parameters());
-                let planned = Planned { table: is_whole.then_some(table), parameters };
-                self.finish(life, &name, balancer, |shared, registry| {
+                let mut planned = Planned { table: is_whole.then_some(table), parameters };
+                let finished = self.finish(life, &name, balancer, |shared, registry| {
+                    let planned = &mut planned;
                     shared.conclude_plan(registry, &name, &view, planned, (ticket, switches), &mut aftermath);
-                })
+                });
+                guarded(|| drop(planned));
+                finished
             }
             Job::Predict { switches, since } => {
                 let fork = guarded(|| balancer.fork()).flatten();
@@ -219,13 +224,20 @@ impl Shared {
                     outcome.into_iter().for_each(|outcome| drop(reply.send(outcome)));
                 })
             }
+            Job::Task(Task::Try { values, reply, .. }) => {
+                let outcome =
+                    guarded(|| balancer.fork().map_or(Ok(()), |mut copy| set_all(copy.as_mut(), &values)));
+                self.finish(life, &name, balancer, |_, _| {
+                    outcome.into_iter().for_each(|outcome| drop(reply.send(outcome)));
+                })
+            }
             Job::Task(Task::Fork { reply, .. }) => {
                 let fork = guarded(|| balancer.fork()).flatten();
                 self.finish(life, &name, balancer, |_, _| drop(reply.send(fork)))
             }
         };
         // What nobody holds any more is dropped here: its destructor is the policy's own.
-        drop(balancer);
+        guarded(|| drop(balancer));
         self.tell(aftermath);
         if is_over { Turn::Over } else { Turn::Worked }
     }
@@ -270,7 +282,7 @@ impl Shared {
         registry: &mut Registry,
         name: &str,
         view: &View,
-        planned: Planned,
+        planned: &mut Planned,
         (ticket, switches): (u64, u64),
         aftermath: &mut Aftermath,
     ) {
@@ -279,13 +291,13 @@ impl Shared {
             // Another policy was set meanwhile; its plan is asked for.
             return;
         }
-        if let (Ok(position), Some(parameters)) = (registry.position(name), planned.parameters) {
+        if let (Ok(position), Some(parameters)) = (registry.position(name), planned.parameters.take()) {
             registry.policies[position].parameters = parameters;
         }
-        let Some(mut table) = planned.table else {
+        let Some(table) = &mut planned.table else {
             return self.eject(registry, "its plan panicked".to_owned(), aftermath);
         };
-        let (able, served) = view.rows_served(&table);
+        let (able, served) = view.rows_served(table);
         if able > 0 && served == 0 {
             let devices = view.devices.len();
             let reason =
@@ -296,14 +308,14 @@ impl Shared {
             return self.eject(registry, reason, aftermath);
         }
         aftermath.moves = table.take_moves();
-        self.install(name, table, ticket);
+        self.install(name, std::mem::take(table), ticket, aftermath);
         registry.done = ticket;
         aftermath.served = registry.served();
         self.observe_trial(registry);
     }
 
     /// Puts a table in force, unless it is the one in force. The caller holds the registry.
-    fn install(&self, policy: &str, table: Table, ticket: u64) {
+    fn install(&self, policy: &str, table: Table, ticket: u64, aftermath: &mut Aftermath) {
         let mut in_force = self.planning.table.lock();
         let before = self.routing.load_full();
         let devices = self.devices.load_full();
@@ -312,7 +324,7 @@ impl Shared {
         if *before.policy != *policy || !is_same_list || *in_force != table {
             let policy = if *before.policy == *policy { Arc::clone(&before.policy) } else { policy.into() };
             self.routing.store(Arc::new(Routing::new(&table, &devices, policy, &self.watch, Some(&before))));
-            *in_force = table;
+            aftermath.replaced.push((std::mem::replace(&mut *in_force, table), before));
         }
         let routing = self.routing.load();
         routing.is_fresh.store(true, Ordering::SeqCst);
@@ -337,7 +349,7 @@ impl Shared {
         let ticket = self.planning.wanted.load(Ordering::SeqCst);
         let mut table = Table::default();
         Simple.plan(&self.view(), &mut table);
-        self.install(SIMPLE, table, ticket);
+        self.install(SIMPLE, table, ticket, aftermath);
         registry.done = ticket;
         aftermath.served.extend(registry.served());
     }
@@ -348,6 +360,9 @@ impl Shared {
     }
 
     pub(crate) fn tell(&self, aftermath: Aftermath) {
+        for replaced in aftermath.replaced {
+            guarded(|| drop(replaced));
+        }
         for event in aftermath.events {
             self.events.push(event);
         }
@@ -503,5 +518,63 @@ fn run_planner(shared: &Arc<Shared>, life: u64) {
             }
             Turn::Over => return,
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+    use crate::balancer::{Chooser, Rule};
+    use crate::{Config, Runtime};
+
+    /// Captured by a rule: looks at its end whether it may take its time, and panics.
+    struct Captured(Arc<Shared>, Arc<AtomicUsize>);
+
+    impl Drop for Captured {
+        fn drop(&mut self) {
+            let planning = &self.0.planning;
+            assert!(planning.registry.try_lock().is_some() && planning.table.try_lock().is_some());
+            self.1.fetch_add(1, Ordering::Relaxed);
+            panic!("a destructor of a policy's own");
+        }
+    }
+
+    struct Choosing(Arc<Shared>, Arc<AtomicUsize>);
+
+    impl Balancer for Choosing {
+        fn name(&self) -> &str {
+            "choosing_lb"
+        }
+
+        fn plan(&mut self, view: &View, table: &mut Table) {
+            let captured = Captured(Arc::clone(&self.0), Arc::clone(&self.1));
+            let chooser = Chooser::new(move |_| {
+                let _ = &captured;
+                None
+            });
+            let rule = Rule::Choose(chooser);
+            for algorithm in Algorithm::ALL {
+                table.set_all(*algorithm, &rule, &view.candidates(*algorithm));
+            }
+        }
+    }
+
+    #[test]
+    fn i6_functions_of_a_table_that_was_replaced_end_when_no_lock_is_held() {
+        let runtime = Runtime::unthreaded(Config::default());
+        runtime.add_device_of_kind("null0", "null", &[], 0).unwrap();
+        let ended = Arc::new(AtomicUsize::new(0));
+        let policy = Choosing(Arc::clone(&runtime.shared), Arc::clone(&ended));
+        runtime.register_balancer(Box::new(policy), 0).unwrap();
+        runtime.set_balancer("choosing_lb", None, 0).unwrap();
+        let plans = |count: usize| {
+            (0..count).for_each(|_| runtime.shared.wait_planned(runtime.shared.replan()));
+            ended.load(Ordering::Relaxed)
+        };
+        assert_eq!(plans(3), 3);
+        runtime.unregister_balancer("choosing_lb", 0).unwrap();
+        assert_eq!(plans(1), 4);
     }
 }

@@ -28,6 +28,8 @@ impl Policy {
 pub(crate) enum Task {
     /// Set parameters: all or none.
     Set { name: String, values: Vec<(String, String)>, reply: Sender<Result<(), Error>> },
+    /// Set parameters of a copy, to hear what it says. One that cannot be copied is not asked.
+    Try { name: String, values: Vec<(String, String)>, reply: Sender<Result<(), Error>> },
     /// Copy it.
     Fork { name: String, reply: Sender<Option<Box<dyn Balancer>>> },
 }
@@ -35,7 +37,7 @@ pub(crate) enum Task {
 impl Task {
     pub(crate) fn name(&self) -> &str {
         match self {
-            Self::Set { name, .. } | Self::Fork { name, .. } => name,
+            Self::Set { name, .. } | Self::Try { name, .. } | Self::Fork { name, .. } => name,
         }
     }
 }
