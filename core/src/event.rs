@@ -103,10 +103,44 @@ pub(crate) struct Draft {
 struct Ring {
     events: VecDeque<Arc<Event>>,
     last_seq: u64,
-    /// Readers that wait, by number.
-    wakers: BTreeMap<u64, Waker>,
-    last_reader: u64,
+    readers: Sleepers,
     is_closed: bool,
+}
+
+/// Tasks that wait for something, by number: a future that is dropped takes its own off.
+#[derive(Debug, Default)]
+pub(crate) struct Sleepers {
+    wakers: BTreeMap<u64, Waker>,
+    last: u64,
+}
+
+impl Sleepers {
+    /// Puts a task on the list, under the number it has from then on. What it gave before is returned, to be dropped when
+    /// no lock is held.
+    #[must_use]
+    pub(crate) fn put(&mut self, number: &mut Option<u64>, waker: Waker) -> Option<Waker> {
+        let number = *number.get_or_insert_with(|| {
+            self.last += 1;
+            self.last
+        });
+        self.wakers.insert(number, waker)
+    }
+
+    /// Takes a task off, for the same reason.
+    #[must_use]
+    pub(crate) fn remove(&mut self, number: u64) -> Option<Waker> {
+        self.wakers.remove(&number)
+    }
+
+    /// Takes all off, to be woken.
+    pub(crate) fn take(&mut self) -> Wakers {
+        Wakers(std::mem::take(&mut self.wakers).into_values().collect())
+    }
+
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn len(&self) -> usize {
+        self.wakers.len()
+    }
 }
 
 /// Tasks to be woken. Their code is the caller's own, so it must not run while a lock is held.
@@ -162,7 +196,7 @@ impl EventLog {
         }
         let event = Event { seq, time_ns, kind, severity, object, name, from, to, reason, uid };
         ring.events.push_back(Arc::new(event));
-        Wakers(std::mem::take(&mut ring.wakers).into_values().collect())
+        ring.readers.take()
     }
 
     /// Nothing more will happen: readers are told when they have read the rest.
@@ -170,7 +204,7 @@ impl EventLog {
         let wakers = {
             let mut ring = self.ring.lock();
             ring.is_closed = true;
-            Wakers(std::mem::take(&mut ring.wakers).into_values().collect())
+            ring.readers.take()
         };
         wakers.wake();
     }
@@ -266,18 +300,15 @@ impl Future for NextEvent<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Feed> {
         let log = Arc::clone(&self.reader.log);
+        let waker = context.waker().clone();
         let mut ring = log.ring.lock();
         if let Some(feed) = self.reader.take(&ring) {
             return Poll::Ready(feed);
         }
-        let number = *self.number.get_or_insert_with(|| {
-            ring.last_reader += 1;
-            ring.last_reader
-        });
-        let replaced = ring.wakers.insert(number, context.waker().clone());
+        let before = ring.readers.put(&mut self.number, waker);
         // What it may free then must not find the ring taken.
         drop(ring);
-        drop(replaced);
+        drop(before);
         Poll::Pending
     }
 }
@@ -285,7 +316,7 @@ impl Future for NextEvent<'_> {
 impl Drop for NextEvent<'_> {
     fn drop(&mut self) {
         if let Some(number) = self.number {
-            let waker = self.reader.log.ring.lock().wakers.remove(&number);
+            let waker = self.reader.log.ring.lock().readers.remove(number);
             drop(waker);
         }
     }
@@ -334,7 +365,7 @@ mod tests {
         let mut context = Context::from_waker(Waker::noop());
         assert!(matches!(std::pin::pin!(reader.next()).poll(&mut context), Poll::Ready(Feed::Event(_))));
         assert!(std::pin::pin!(reader.next()).poll(&mut context).is_pending());
-        assert!(log.ring.lock().wakers.is_empty());
+        assert_eq!(log.ring.lock().readers.len(), 0);
         log.close();
         assert_eq!(std::pin::pin!(reader.next()).poll(&mut context), Poll::Ready(Feed::Closed));
     }

@@ -3,9 +3,9 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
-use crate::event::unharmed;
+use crate::event::Sleepers;
 use crate::session::Session;
 use crate::shared::Shared;
 use crate::sync::Lock;
@@ -18,7 +18,7 @@ pub(crate) struct Room {
     wanted: AtomicBool,
     /// A request was refused for want of room: whoever waits is woken at the low-water mark, not at the first free slot.
     is_full: AtomicBool,
-    wakers: Lock<Vec<Waker>>,
+    sleepers: Lock<Sleepers>,
 }
 
 impl Room {
@@ -36,18 +36,23 @@ impl Room {
         }
     }
 
-    /// Ready when there is room; else the task is woken when a slot is freed.
-    pub(crate) fn poll(&self, context: &Context<'_>, has_room: impl Fn() -> bool) -> Poll<()> {
+    /// Ready when there is room; else the task is woken when a slot is freed. `number` is the one it waits under.
+    pub(crate) fn poll(
+        &self,
+        number: &mut Option<u64>,
+        context: &Context<'_>,
+        has_room: impl Fn() -> bool,
+    ) -> Poll<()> {
         if has_room() {
             return Poll::Ready(());
         }
-        {
-            let mut wakers = self.wakers.lock();
-            if !wakers.iter().any(|waker| waker.will_wake(context.waker())) {
-                wakers.push(context.waker().clone());
-            }
+        let waker = context.waker().clone();
+        let before = {
+            let mut sleepers = self.sleepers.lock();
             self.wanted.store(true, Ordering::Relaxed);
-        }
+            sleepers.put(number, waker)
+        };
+        drop(before);
         fence(Ordering::SeqCst);
         // A slot freed before the flag was up woke nobody.
         if has_room() { Poll::Ready(()) } else { Poll::Pending }
@@ -55,13 +60,11 @@ impl Room {
 
     fn wake(&self) {
         let wakers = {
-            let mut wakers = self.wakers.lock();
+            let mut sleepers = self.sleepers.lock();
             self.wanted.store(false, Ordering::Relaxed);
-            std::mem::take(&mut *wakers)
+            sleepers.take()
         };
-        for waker in wakers {
-            unharmed(|| waker.wake());
-        }
+        wakers.wake();
     }
 }
 
@@ -99,25 +102,72 @@ impl Session {
     /// Waits until the main queue, and the session's tenant, have room again. After a refusal for want of room that is at
     /// the low-water mark (`main_queue_low_ops` of the configuration), so that submitters do not fight for every slot.
     pub fn ready(&self) -> Ready {
-        Ready { shared: Arc::clone(&self.shared), tenant: Some(Arc::clone(&self.state.tenant)) }
+        Ready::new(&self.shared, Some(Arc::clone(&self.state.tenant)))
     }
 }
 
 /// Future of [`Runtime::ready`](crate::Runtime::ready) and [`Session::ready`].
 ///
 /// # Cancel safety
-/// Safe: it holds nothing.
+/// Safe: it holds nothing, and leaves nothing behind.
 #[derive(Debug)]
 pub struct Ready {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) tenant: Option<Arc<Tenant>>,
+    shared: Arc<Shared>,
+    tenant: Option<Arc<Tenant>>,
+    /// Its number among those who wait.
+    number: Option<u64>,
+}
+
+impl Ready {
+    pub(crate) fn new(shared: &Arc<Shared>, tenant: Option<Arc<Tenant>>) -> Self {
+        Self { shared: Arc::clone(shared), tenant, number: None }
+    }
 }
 
 impl Future for Ready {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        self.shared.room.poll(context, || self.shared.has_room(self.tenant.as_deref()))
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let Self { shared, tenant, number } = &mut *self;
+        shared.room.poll(number, context, || shared.has_room(tenant.as_deref()))
+    }
+}
+
+impl Drop for Ready {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            let waker = self.shared.room.sleepers.lock().remove(number);
+            drop(waker);
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+    use crate::{Config, Runtime};
+
+    #[test]
+    fn i7_who_gave_up_waiting_leaves_nothing_behind() {
+        let runtime = Runtime::unthreaded(Config::default());
+        runtime.add_device_of_kind("null0", "null", &[], 0).unwrap();
+        let shared = &runtime.shared;
+        shared.room.filled_up();
+        shared.slab.allocate(shared.slab.limit(), std::mem::forget);
+        let mut context = Context::from_waker(Waker::noop());
+        let waiting = || (shared.room.sleepers.lock().len(), shared.gone.lock().sleepers.len());
+        {
+            let mut ready = std::pin::pin!(runtime.ready());
+            let mut gone = std::pin::pin!(runtime.device_gone("null0"));
+            for _ in 0..3 {
+                assert!(ready.as_mut().poll(&mut context).is_pending());
+                assert!(gone.as_mut().poll(&mut context).is_pending());
+            }
+            assert_eq!(waiting(), (1, 1));
+        }
+        assert_eq!(waiting(), (0, 0));
     }
 }
 
@@ -157,7 +207,7 @@ mod loom_tests {
             };
             let woken = Arc::new(Woken(AtomicBool::new(false)));
             let waker = Waker::from(Arc::clone(&woken));
-            let polled = room.poll(&Context::from_waker(&waker), || slab.has_free());
+            let polled = room.poll(&mut None, &Context::from_waker(&waker), || slab.has_free());
             freer.join().unwrap();
             assert!(polled.is_ready() || woken.0.load(Ordering::Acquire));
         });
@@ -174,8 +224,9 @@ mod loom_tests {
                     thread::spawn(move || {
                         let woken = Arc::new(Woken(AtomicBool::new(false)));
                         let waker = Waker::from(Arc::clone(&woken));
-                        let polled =
-                            room.poll(&Context::from_waker(&waker), || has_room.load(Ordering::Acquire));
+                        let polled = room.poll(&mut None, &Context::from_waker(&waker), || {
+                            has_room.load(Ordering::Acquire)
+                        });
                         (polled, woken)
                     })
                 })

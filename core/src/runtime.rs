@@ -1,6 +1,9 @@
 //! The runtime: devices, sessions, balancer and queues behind one cheap handle.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use crate::algorithm::Algorithm;
 use crate::clock::{Clock, Nanos};
@@ -16,6 +19,7 @@ use crate::load::{LoadSpec, LoadStatus};
 use crate::op::DeviceId;
 use crate::room::Ready;
 use crate::session::Session;
+use crate::setting;
 use crate::shared::Shared;
 use crate::stats::{DeviceStatus, OpStatus, QueueStatus, RuntimeStats};
 use crate::sync::atomic::Ordering;
@@ -32,8 +36,10 @@ impl Runtime {
     /// Starts a runtime without devices.
     ///
     /// # Errors
+    /// [`Error::BadParameter`] for a setting beyond its bounds (see [`SETTINGS`](crate::setting::SETTINGS));
     /// [`Error::Thread`] when the operating system gives no thread.
     pub fn start(config: Config) -> Result<Self, Error> {
+        setting::check_all(&config)?;
         let workers = match config.workers {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             workers => workers,
@@ -100,15 +106,17 @@ impl Runtime {
             })
             .map(DeviceId)
             .map_err(|_| Error::Limit { what: "devices in the life of a runtime", limit: 65_534 })?;
-        let numbers = shared.names.number(name).zip(shared.names.number(info.kind));
+        let kind = info.kind;
+        let numbers = shared.names.number(name).zip(shared.names.number(kind));
         let numbers = numbers.ok_or(Error::Limit { what: "device names", limit: 65_535 })?;
-        let device = Device::new(id, name, numbers, uid, parameters, engine, &shared.config, shared.now());
+        let device =
+            Device::new(id, name, numbers, uid, parameters, (engine, info), &shared.config, shared.now());
         device.answer_ns.store(slowest_ns, Ordering::Relaxed);
         if let Err(error) = shared.link(Arc::new(device)) {
             event("refused", Severity::Error, error.to_string());
             return Err(error);
         }
-        event("up", Severity::Info, format!("added, kind {}", info.kind));
+        event("up", Severity::Info, format!("added, kind {kind}"));
         shared.wait_planned(shared.replan());
         Ok(id)
     }
@@ -145,19 +153,9 @@ impl Runtime {
     /// Waits until no device has this name.
     ///
     /// # Cancel safety
-    /// Safe: it only watches.
+    /// Safe: it only watches, and leaves nothing behind.
     pub async fn device_gone(&self, name: &str) {
-        std::future::poll_fn(|context| {
-            let mut gone = self.shared.gone.lock();
-            if self.shared.devices.load().iter().all(|device| device.name != name) {
-                return std::task::Poll::Ready(());
-            }
-            if !gone.wakers.iter().any(|waker| waker.will_wake(context.waker())) {
-                gone.wakers.push(context.waker().clone());
-            }
-            std::task::Poll::Pending
-        })
-        .await;
+        DeviceGone { shared: &self.shared, name, number: None }.await;
     }
 
     /// Puts a fault on a device, or takes it out of service by hand.
@@ -252,7 +250,7 @@ impl Runtime {
 
     /// Waits until the main queue has room; see [`Session::ready`](crate::Session::ready).
     pub fn ready(&self) -> Ready {
-        Ready { shared: Arc::clone(&self.shared), tenant: None }
+        Ready::new(&self.shared, None)
     }
 
     /// Whether a device in service can do this.
@@ -265,6 +263,39 @@ impl Runtime {
         self.shared.stopping.store(true, Ordering::Release);
         self.shared.loads.stop_all();
         self.shared.room.notify();
+    }
+}
+
+/// Future of [`Runtime::device_gone`].
+struct DeviceGone<'a> {
+    shared: &'a Shared,
+    name: &'a str,
+    /// Its number among those who wait.
+    number: Option<u64>,
+}
+
+impl Future for DeviceGone<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let waker = context.waker().clone();
+        let mut gone = self.shared.gone.lock();
+        if self.shared.devices.load().iter().all(|device| device.name != self.name) {
+            return Poll::Ready(());
+        }
+        let before = gone.sleepers.put(&mut self.number, waker);
+        drop(gone);
+        drop(before);
+        Poll::Pending
+    }
+}
+
+impl Drop for DeviceGone<'_> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            let waker = self.shared.gone.lock().sleepers.remove(number);
+            drop(waker);
+        }
     }
 }
 

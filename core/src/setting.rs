@@ -49,6 +49,11 @@ impl Setting {
     }
 }
 
+/// Whether every setting is within its bounds.
+pub(crate) fn check_all(config: &Config) -> Result<(), Error> {
+    SETTINGS.iter().try_for_each(|setting| setting.check(setting.value(config)))
+}
+
 macro_rules! settings {
     ($($field:ident $least:literal ..= $most:expr;)*) => {
         /// Every field, in the order of [`Config`].
@@ -118,6 +123,12 @@ mod tests {
                 assert!(error.to_string().starts_with(&format!("parameter '{}'", setting.name)), "{error}");
             }
         }
+    }
+
+    #[test]
+    fn no_runtime_starts_with_a_setting_beyond_its_bounds() {
+        let error = crate::Runtime::start(Config { attempts_max: 0, ..Config::default() }).unwrap_err();
+        assert_eq!(error.to_string(), "parameter 'attempts_max': '0' is not from 1 to 255");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::clock::{Clock, Nanos};
 use crate::config::Config;
 use crate::device::registry::Device;
 use crate::error::{Error, OpError};
-use crate::event::{EventLog, unharmed};
+use crate::event::{EventLog, Sleepers};
 use crate::keys::Keys;
 use crate::load::Loads;
 use crate::op::DeviceId;
@@ -71,7 +71,8 @@ pub(crate) struct Shared {
 pub(crate) struct Gone {
     pub(crate) devices: Vec<Arc<Device>>,
     pub(crate) sums: RuntimeStats,
-    pub(crate) wakers: Vec<std::task::Waker>,
+    /// Who waits for a name to be free.
+    pub(crate) sleepers: Sleepers,
 }
 
 impl Shared {
@@ -213,11 +214,9 @@ impl Shared {
             self.devices.store(Arc::new(rest));
             self.rebind();
             gone.devices.push(Arc::clone(device));
-            std::mem::take(&mut gone.wakers)
+            gone.sleepers.take()
         };
-        for waker in wakers {
-            unharmed(|| waker.wake());
-        }
+        wakers.wake();
     }
 }
 

@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::device::fault::Lot;
 use crate::queue::word::State;
 use crate::runtime::Runtime;
+use crate::setting;
 use crate::stats::counter::pin_thread_number;
 use crate::submit::Shape;
 use crate::sync::atomic::Ordering;
@@ -41,7 +42,12 @@ pub struct Census {
 
 impl Simulation {
     /// A simulated runtime; `config.seed` decides the order of events.
+    ///
+    /// # Panics
+    /// For a setting beyond its bounds, see [`SETTINGS`](crate::setting::SETTINGS).
     pub fn new(config: Config) -> Self {
+        let checked = setting::check_all(&config);
+        assert!(checked.is_ok(), "{checked:?}");
         let lot = Lot::new(config.seed);
         // Ties between devices are broken by the thread's number, which must not depend on who was there before.
         pin_thread_number();

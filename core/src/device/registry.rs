@@ -16,6 +16,7 @@ use crate::health::silence::Lent;
 use crate::health::{Health, Purpose};
 use crate::op::DeviceId;
 use crate::queue::ring::Ring;
+use crate::shared::Shared;
 use crate::stats::counter::{Counter, DeviceCells};
 use crate::stats::histogram::HistogramCells;
 use crate::stats::{DeviceCounters, DeviceQueue, DeviceStatus, LeavingStatus};
@@ -176,6 +177,19 @@ pub(crate) struct Device {
     kinds: Vec<(u8, u8)>,
 }
 
+impl Drop for Exec {
+    /// A device that keeps keys of its own must not have them when nobody can close them any more.
+    fn drop(&mut self) {
+        if let Some((selftest, ..)) = self.selftest.take() {
+            selftest.abandon(&mut self.engine);
+        }
+        Shared::drop_beat(self);
+        for (_, open) in self.sessions.drain() {
+            self.engine.close(open.handle);
+        }
+    }
+}
+
 impl fmt::Debug for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Device")
@@ -193,11 +207,10 @@ impl Device {
         numbers: (u16, u16),
         uid: u32,
         parameters: Vec<(String, String)>,
-        engine: Mount,
+        (engine, info): (Mount, DeviceInfo),
         config: &Config,
         now: Nanos,
     ) -> Self {
-        let info = engine.info();
         let run_max_ops = info.run_max_ops.clamp(1, RUN_MAX_OPS);
         let queue_max_ops = info.queue_max_ops.clamp(1, config.device_queue_max_ops);
         let mut kinds = vec![(0, 0); Algorithm::ALL.len()];
@@ -399,5 +412,90 @@ impl Device {
             in_flight_ops: counters.in_flight_ops,
             queue_max_ops: self.queue_max_ops,
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::atomic::{AtomicUsize as Count, Ordering};
+
+    use super::*;
+    use crate::device::soft::Soft;
+    use crate::device::{Run, Score};
+    use crate::error::Error;
+    use crate::key::Key;
+    use crate::session::SessionSpec;
+    use crate::simulation::Simulation;
+    use crate::{Request, block_on};
+
+    #[derive(Default)]
+    struct Seen {
+        infos: Count,
+        opened: Count,
+        closed: Count,
+        dropped: Count,
+    }
+
+    /// Keeps keys, says something else of itself each time it is asked, and panics at its end.
+    struct Hardware(Soft, Arc<Seen>);
+
+    impl DirectDevice for Hardware {
+        fn info(&self) -> DeviceInfo {
+            let times = self.1.infos.fetch_add(1, Ordering::Relaxed);
+            DeviceInfo { kind: ["first", "second"][times.min(1)], ..self.0.info() }
+        }
+        fn probe(&self, spec: &SessionSpec) -> Option<Score> {
+            self.0.probe(spec)
+        }
+        fn open(&self, spec: &SessionSpec, key: &Key) -> Result<Handle, Error> {
+            self.1.opened.fetch_add(1, Ordering::Relaxed);
+            self.0.open(spec, key)
+        }
+        fn close(&self, handle: Handle) {
+            self.1.closed.fetch_add(1, Ordering::Relaxed);
+            self.0.close(handle);
+        }
+        fn execute(&self, run: &mut Run<'_>) {
+            self.0.execute(run);
+        }
+    }
+
+    impl Drop for Hardware {
+        fn drop(&mut self) {
+            let open = self.1.opened.load(Ordering::Relaxed) - self.1.closed.load(Ordering::Relaxed);
+            self.1.dropped.fetch_add(1, Ordering::Relaxed);
+            panic!("{open} sessions open");
+        }
+    }
+
+    fn with_hardware() -> (Simulation, Arc<Seen>) {
+        let simulation = Simulation::new(Config { workers: 1, ..Config::default() });
+        let seen = Arc::new(Seen::default());
+        let engine = Engine::Direct(Arc::new(Hardware(Soft::new(), Arc::clone(&seen))));
+        simulation.runtime().add_device("hw0", engine, 0).unwrap();
+        (simulation, seen)
+    }
+
+    #[test]
+    fn i10_a_device_is_what_it_said_before_its_known_answers() {
+        let (simulation, _) = with_hardware();
+        assert_eq!(simulation.runtime().device("hw0").unwrap().kind, "first");
+        std::mem::forget(simulation);
+    }
+
+    #[test]
+    fn i5_a_removed_device_keeps_no_session_and_its_end_harms_nobody() {
+        let (mut simulation, seen) = with_hardware();
+        let runtime = simulation.runtime().clone();
+        let spec = SessionSpec::new(Algorithm::Aes128Ctr);
+        let session = runtime.session(spec, Key::new(vec![7; 16])).unwrap();
+        let request = Request::encrypt(vec![1; 64], [9; 16]);
+        assert!(block_on(session.submit(request)).unwrap().result.is_ok());
+        let count = |of: &Count| of.load(Ordering::Relaxed);
+        assert_eq!(count(&seen.opened), count(&seen.closed) + 1);
+        runtime.remove_device("hw0", 1_000, 0).unwrap();
+        simulation.advance(1_000_000_000);
+        assert_eq!((count(&seen.opened), count(&seen.dropped)), (count(&seen.closed), 1));
+        assert_eq!(runtime.stats().completed_ops, 1);
     }
 }

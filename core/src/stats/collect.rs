@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{OpStatus, QueueStatus, RuntimeStats};
 use crate::context::session_of;
+use crate::device::mount::guarded;
 use crate::device::registry::Device;
 use crate::queue::word::State;
 use crate::session::PRIORITIES;
@@ -94,7 +95,7 @@ impl Shared {
 
     /// Forgets removed devices that nobody can count on any more, and keeps their sums.
     pub(crate) fn forget_gone(&self) {
-        // Engines are dropped after the lock: what they do then is theirs.
+        // Dropped after the lock, one by one: what their engines do then, and whether they panic, is theirs.
         let mut engines = Vec::new();
         let Some(mut gone) = self.gone.try_lock() else { return };
         let mut kept = Vec::new();
@@ -122,7 +123,9 @@ impl Shared {
         }
         gone.devices = kept;
         drop(gone);
-        drop(engines);
+        for device in engines {
+            guarded(|| drop(device));
+        }
     }
 
     /// Counts what waits, in the slots: the lines hold stale tickets too.

@@ -141,6 +141,8 @@ impl Shared {
     }
 
     fn drop_result(&self, held: Held<'_, Body>) {
+        // The task that waited has gone, and may be kept from ending by what it left here.
+        unharmed(|| drop(held.meta().waker.take()));
         held.free();
         self.room_again();
     }
@@ -155,5 +157,35 @@ pub(crate) fn kind_number(body: &Body) -> usize {
 fn strip_padding(body: &mut Body, shape: Shape) {
     if shape.kind() == crate::algorithm::OpKind::Encrypt {
         body.data.truncate(shape.bytes());
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::future::Future;
+    use std::task::{Context, Poll, Wake, Waker};
+
+    use super::*;
+    use crate::{Algorithm, Config, Key, Request, Runtime, SessionSpec};
+
+    struct Task;
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    #[test]
+    fn i7_a_cancelled_operation_forgets_who_waited_for_it() {
+        let runtime = Runtime::unthreaded(Config::default());
+        runtime.add_device_of_kind("sim0", "sim", &[], 0).unwrap();
+        let session = runtime.session(SessionSpec::new(Algorithm::Aes128Ctr), Key::new(vec![7; 16])).unwrap();
+        let task = Arc::new(Task);
+        let waker = Waker::from(Arc::clone(&task));
+        let mut operation = Box::pin(session.submit(Request::encrypt(vec![1; 64], [9; 16])));
+        assert!(matches!(operation.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Pending));
+        drop(waker);
+        assert_eq!(Arc::strong_count(&task), 2);
+        drop(operation);
+        assert_eq!(Arc::strong_count(&task), 1);
     }
 }
