@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::binding::Binding;
-use crate::key::Key;
+use crate::key::{Key, Uses};
 use crate::session::{SessionSpec, SessionState};
 use crate::sync::atomic::{AtomicU64, Ordering};
 
@@ -58,6 +58,8 @@ pub(crate) struct Context {
     live: AtomicU64,
     /// One for each stage; one for a session without a route.
     pub(crate) parts: Box<[Part]>,
+    /// What the session allows, and the key that its operations' kind is about.
+    pub(crate) uses: Uses,
 }
 
 impl fmt::Debug for Context {
@@ -68,8 +70,8 @@ impl fmt::Debug for Context {
 
 impl Context {
     /// A context that its session holds.
-    pub(crate) fn new(session: Arc<SessionState>, generation: u64, parts: Box<[Part]>) -> Self {
-        Self { number: number(session.id, generation), session, live: AtomicU64::new(1), parts }
+    pub(crate) fn new(session: Arc<SessionState>, generation: u64, parts: Box<[Part]>, uses: Uses) -> Self {
+        Self { number: number(session.id, generation), session, live: AtomicU64::new(1), parts, uses }
     }
 
     /// What a device opens for this number.

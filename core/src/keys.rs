@@ -51,6 +51,31 @@ impl Keys {
     pub(crate) fn new(limit: usize) -> Self {
         Self { table: Lock::default(), limit }
     }
+
+    fn find(&self, names: &[&str]) -> Result<Vec<(Key, Uses)>, Error> {
+        let table = self.table.lock();
+        let find = |name: &&str| match table.entries.get(*name) {
+            Some(entry) => Ok((entry.key.clone(), entry.uses)),
+            None => Err(Error::UnknownKey { name: (*name).to_owned() }),
+        };
+        names.iter().map(find).collect()
+    }
+}
+
+/// Keys without a name: whoever has their bytes may do anything with them.
+pub(crate) fn unrestricted(keys: Vec<Key>) -> Vec<(Key, Uses)> {
+    keys.into_iter().map(|key| (key, Uses::ALL)).collect()
+}
+
+impl Session {
+    /// As [`Session::rekey`], with named keys: from now on the session may do what they allow, by the rules of
+    /// [`Runtime::session_with_named_keys`].
+    ///
+    /// # Errors
+    /// [`Error::UnknownKey`], [`Error::NotAllowed`], and as [`Session::rekey`].
+    pub fn rekey_named(&self, names: &[&str], uid: u32) -> Result<(), Error> {
+        self.shared.rekey_session(&self.state, self.shared.keys.find(names)?, uid)
+    }
 }
 
 impl Secret {
@@ -125,31 +150,13 @@ impl Runtime {
         table.entries.iter().map(status).collect()
     }
 
-    /// Allocates a session with named keys, one for each stage of its route. It may do what each of them may.
+    /// Allocates a session with named keys, one for each stage of its route. It may do what its key may; with a route,
+    /// what the cipher's key may, and the key of each MAC must allow [`OpKind::Mac`](crate::OpKind::Mac).
     ///
     /// # Errors
-    /// [`Error::UnknownKey`], and as [`Runtime::session`].
+    /// [`Error::UnknownKey`], [`Error::NotAllowed`], and as [`Runtime::session_with_keys`].
     pub fn session_with_named_keys(&self, spec: SessionSpec, names: &[&str]) -> Result<Session, Error> {
-        let (keys, uses) = self.named_keys(names)?;
-        let uses = spec.uses.and(uses);
-        self.session_with_keys(spec.uses(uses), keys)
-    }
-
-    /// The keys with these names, and what all of them allow.
-    ///
-    /// # Errors
-    /// [`Error::UnknownKey`].
-    pub fn named_keys(&self, names: &[&str]) -> Result<(Vec<Key>, Uses), Error> {
-        let table = self.shared.keys.table.lock();
-        let mut uses = Uses::ALL;
-        let mut keys = Vec::with_capacity(names.len());
-        for name in names {
-            let entry =
-                table.entries.get(*name).ok_or_else(|| Error::UnknownKey { name: (*name).to_owned() })?;
-            uses = uses.and(entry.uses);
-            keys.push(entry.key.clone());
-        }
-        Ok((keys, uses))
+        self.session_with(spec, self.shared.keys.find(names)?)
     }
 
     fn key_event(&self, name: &str, from: &str, to: &str, uid: u32) {

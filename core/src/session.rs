@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::device::registry::Device;
 use crate::error::Error;
 use crate::key::{Key, Uses};
+use crate::keys;
 use crate::order::Order;
 use crate::route::Stage;
 use crate::shared::Shared;
@@ -324,7 +325,7 @@ impl SessionState {
             bind: None,
             is_ordered: self.order.is_some(),
             tenant: self.tenant.name.clone(),
-            uses: self.spec.uses,
+            uses: self.current.load().as_ref().map_or(self.spec.uses, |context| context.uses),
             route: self.spec.route.iter().map(|stage| stage.algorithm).collect(),
             rekeys: self.rekeys.load(Ordering::Relaxed),
             handles: self.handles.load(Ordering::Relaxed),
@@ -356,11 +357,12 @@ impl Session {
     }
 
     /// Another key from now on, for each stage of a route; what is on its way goes on under the old one, which is wiped with the last of it.
+    /// What a named key did not allow is allowed again, within [`SessionSpec::uses`].
     ///
     /// # Errors
     /// [`Error::KeyLength`], [`Error::KeyCount`]; the session goes on with its key then.
     pub fn rekey(&self, keys: impl Into<Vec<Key>>, uid: u32) -> Result<(), Error> {
-        self.shared.rekey_session(&self.state, keys.into(), uid)
+        self.shared.rekey_session(&self.state, keys::unrestricted(keys.into()), uid)
     }
 
     /// Ties the session to another device or kind of device, or to none. Operations that wait already keep the tie they

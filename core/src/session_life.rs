@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
+use crate::algorithm::{Class, OpKind};
 use crate::binding::Binding;
 use crate::context::{Context, Part};
 use crate::device::registry::Mail;
 use crate::error::Error;
 use crate::event::{Draft, EventKind, Severity};
-use crate::key::Key;
+use crate::key::{Key, Uses};
+use crate::keys;
 use crate::order::Order;
 use crate::route;
 use crate::runtime::{Runtime, check_name};
@@ -34,11 +36,15 @@ impl Runtime {
     /// # Errors
     /// As [`Runtime::session`], and [`Error::BadRoute`], [`Error::KeyCount`], [`Error::NoDeviceForStage`].
     pub fn session_with_keys(&self, spec: SessionSpec, keys: impl Into<Vec<Key>>) -> Result<Session, Error> {
+        self.session_with(spec, keys::unrestricted(keys.into()))
+    }
+
+    pub(crate) fn session_with(&self, spec: SessionSpec, keys: Vec<(Key, Uses)>) -> Result<Session, Error> {
         let shared = &self.shared;
         if shared.is_stopping() {
             return Err(Error::ShuttingDown);
         }
-        let parts = shared.parts_of(&spec, keys.into())?;
+        let (parts, uses) = shared.parts_of(&spec, keys)?;
         for (stage, part) in parts.iter().enumerate() {
             let algorithm = part.spec.algorithm;
             let may_come = part.spec.bind.as_ref().is_some_and(|bind| bind.only);
@@ -50,7 +56,7 @@ impl Runtime {
                 false => Error::NoDeviceForStage { stage: stage + 1, algorithm },
             });
         }
-        Ok(Session { shared: Arc::clone(shared), state: shared.open_session(spec, parts)? })
+        Ok(Session { shared: Arc::clone(shared), state: shared.open_session(spec, parts, uses)? })
     }
 
     /// All sessions, by number.
@@ -127,7 +133,8 @@ pub(crate) fn check_tenant(name: &str) -> Result<(), Error> {
 }
 
 impl Shared {
-    fn parts_of(&self, spec: &SessionSpec, keys: Vec<Key>) -> Result<Box<[Part]>, Error> {
+    /// A part for each stage, and what the session may be used for with these keys.
+    fn parts_of(&self, spec: &SessionSpec, keys: Vec<(Key, Uses)>) -> Result<(Box<[Part]>, Uses), Error> {
         if !spec.route.is_empty() {
             route::check(&spec.route)?;
         }
@@ -138,16 +145,30 @@ impl Shared {
         if specs.len() != keys.len() {
             return Err(Error::KeyCount { want: specs.len(), got: keys.len() });
         }
-        let part = |(stage, (part, key)): (usize, (Arc<SessionSpec>, Key))| {
+        let mut session_uses = spec.uses;
+        let part = |(stage, (part, (key, uses))): (usize, (Arc<SessionSpec>, (Key, Uses)))| {
             part.check(&key)?;
+            // A route's MAC is made whichever way its operations go; their kind is the cipher's.
+            match part.algorithm.class() {
+                Class::Mac if !spec.route.is_empty() => {
+                    uses.allows(OpKind::Mac).then_some(()).ok_or(Error::NotAllowed { op: OpKind::Mac })?;
+                }
+                _ => session_uses = session_uses.and(uses),
+            }
             let of_stage = spec.route.get(stage).and_then(|stage| stage.bind.as_ref());
             let binding = of_stage.map(|bind| self.binding(bind, spec.uid)).transpose()?;
             Ok(Part { spec: part, key, binding })
         };
-        specs.into_iter().zip(keys).enumerate().map(part).collect()
+        let parts = specs.into_iter().zip(keys).enumerate().map(part).collect::<Result<_, Error>>()?;
+        Ok((parts, session_uses))
     }
 
-    fn open_session(&self, spec: SessionSpec, parts: Box<[Part]>) -> Result<Arc<SessionState>, Error> {
+    fn open_session(
+        &self,
+        spec: SessionSpec,
+        parts: Box<[Part]>,
+        uses: Uses,
+    ) -> Result<Arc<SessionState>, Error> {
         let binding = spec.bind.as_ref().map_or(Ok(Binding::NONE), |bind| self.binding(bind, spec.uid))?;
         let tenant = self.tenants.join(&spec.tenant_name())?;
         let created = self.now();
@@ -175,7 +196,7 @@ impl Shared {
                 failed: Counter::default(),
                 bytes: Counter::default(),
             });
-            state.current.store(Some(Arc::new(Context::new(Arc::clone(&state), 0, parts))));
+            state.current.store(Some(Arc::new(Context::new(Arc::clone(&state), 0, parts, uses))));
             state
         });
         let state = opened.inspect_err(|_| {
@@ -235,10 +256,10 @@ impl Shared {
     pub(crate) fn rekey_session(
         &self,
         state: &Arc<SessionState>,
-        keys: Vec<Key>,
+        keys: Vec<(Key, Uses)>,
         uid: u32,
     ) -> Result<(), Error> {
-        let parts = self.parts_of(&state.spec, keys)?;
+        let (parts, uses) = self.parts_of(&state.spec, keys)?;
         let replaced = {
             // One re-key at a time; it also keeps a context findable while it changes from current to old.
             let mut old = state.old.lock();
@@ -256,7 +277,7 @@ impl Shared {
             while is_taken(generation) {
                 generation += 1;
             }
-            let next = Context::new(Arc::clone(state), generation, parts);
+            let next = Context::new(Arc::clone(state), generation, parts, uses);
             state.current.store(Some(Arc::new(next)));
             current
         };

@@ -73,7 +73,7 @@ impl Shared {
         let now = self.now();
         for (position, mut request) in (first_position..).zip(requests) {
             let verdict = match &opened {
-                Ok(_) => check::check(self, session, &request),
+                Ok((context, _)) => check::check(self, context, &request),
                 Err(error) => Err(error.clone()),
             };
             let error = match (verdict, slots.get_mut(filled), &opened) {

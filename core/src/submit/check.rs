@@ -6,14 +6,14 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::op::{Iv, Request};
 use crate::route;
-use crate::session::{SessionSpec, SessionState};
+use crate::session::SessionSpec;
 use crate::shared::Shared;
 
 /// What a request is, or why it can't be accepted.
-pub(super) fn check(shared: &Shared, session: &SessionState, request: &Request) -> Result<Shape, Error> {
-    let spec = &session.spec;
+pub(super) fn check(shared: &Shared, context: &Context, request: &Request) -> Result<Shape, Error> {
+    let spec = &context.session.spec;
     let kind = kind(spec, request.kind)?;
-    if !spec.uses.allows(kind) {
+    if !context.uses.allows(kind) {
         return Err(Error::NotAllowed { op: kind });
     }
     let got = request.data.len();

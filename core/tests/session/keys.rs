@@ -1,7 +1,7 @@
 //! Keys: replaced while operations are on their way, named, for one use only, and used up.
 
 use acrypto_core::{
-    Algorithm, Completion, Config, Error, Key, OpKind, Request, Runtime, Session, SessionSpec, Uses,
+    Algorithm, Completion, Config, Error, Key, OpKind, Request, Runtime, Session, SessionSpec, Stage, Uses,
 };
 use aes_gcm::aead::AeadInOut;
 use ctr::cipher::{KeyIvInit, StreamCipher};
@@ -97,6 +97,70 @@ fn a_named_key_serves_sessions_and_outlives_its_name() {
     let refused = session.call(Request::decrypt(vec![0; 40], IV)).unwrap_err();
     assert_eq!(refused.error, Error::NotAllowed { op: OpKind::Decrypt });
     assert_eq!(refused.request.data, [0; 40]);
+}
+
+fn add_keys(runtime: &Runtime) {
+    let keys: [(&str, usize, &[OpKind]); 4] = [
+        ("seal", 16, &[OpKind::Encrypt]),
+        ("both", 16, &[OpKind::Encrypt, OpKind::Decrypt]),
+        ("mac", 32, &[OpKind::Mac]),
+        ("no-mac", 32, &[OpKind::Encrypt, OpKind::Decrypt]),
+    ];
+    for (name, length, uses) in keys {
+        runtime.add_key(name, Key::new(vec![6; length]), Uses::only(uses), 0).unwrap();
+    }
+}
+
+#[test]
+fn each_stage_of_a_route_takes_a_key_that_may_do_no_more_than_it_does() {
+    let (_simulation, runtime) = simulation(Config::default());
+    add_soft(&runtime, "soft0");
+    add_keys(&runtime);
+    let stages = [Stage::new(Algorithm::Aes128Ctr), Stage::new(Algorithm::HmacSha256)];
+    let spec = SessionSpec::with_route(stages);
+    let open = |names: &[&str]| runtime.session_with_named_keys(spec.clone(), names);
+
+    let both = open(&["both", "mac"]).unwrap();
+    let sealed = both.call(Request::encrypt(vec![1; 40], IV)).unwrap();
+    assert_eq!(sealed.result, Ok(()));
+    let opened = both.call(Request::decrypt(sealed.data.clone(), IV)).unwrap();
+    assert_eq!((opened.result, opened.data), (Ok(()), vec![1; 40]));
+
+    let seal = open(&["seal", "mac"]).unwrap();
+    assert_eq!(seal.call(Request::encrypt(vec![1; 40], IV)).unwrap().data, sealed.data);
+    let refused = seal.call(Request::decrypt(sealed.data.clone(), IV)).unwrap_err();
+    assert_eq!(refused.error, Error::NotAllowed { op: OpKind::Decrypt });
+    assert_eq!(seal.status().uses, Uses::only(&[OpKind::Encrypt]));
+
+    let no_mac = Error::NotAllowed { op: OpKind::Mac };
+    assert_eq!(open(&["both", "no-mac"]).unwrap_err(), no_mac);
+    assert_eq!(both.rekey_named(&["both", "no-mac"], 0), Err(no_mac));
+    assert_eq!(both.call(Request::decrypt(sealed.data, IV)).unwrap().data, [1; 40], "it has its keys still");
+}
+
+#[test]
+fn a_rekey_brings_the_uses_of_the_new_key_and_leaves_those_of_the_session() {
+    let (_simulation, runtime) = simulation(Config::default());
+    add_soft(&runtime, "soft0");
+    add_keys(&runtime);
+    let spec = SessionSpec::new(Algorithm::Aes128Ctr);
+    let encrypt_only = spec.clone().uses(Uses::only(&[OpKind::Encrypt]));
+    let decrypt = || Request::decrypt(encrypted(6, &[1; 40]), IV);
+    let refusal = |session: &Session| session.call(decrypt()).map_err(|refused| refused.error).unwrap_err();
+    let not_allowed = Error::NotAllowed { op: OpKind::Decrypt };
+
+    let session = runtime.session(spec, key(1)).unwrap();
+    session.rekey_named(&["seal"], 0).unwrap();
+    assert_eq!(refusal(&session), not_allowed);
+    assert_eq!(session.call(Request::encrypt(vec![1; 40], IV)).unwrap().data, encrypted(6, &[1; 40]));
+    session.rekey_named(&["both"], 0).unwrap();
+    assert_eq!(session.call(decrypt()).unwrap().data, [1; 40]);
+    assert!(matches!(session.rekey_named(&["none"], 0), Err(Error::UnknownKey { .. })));
+
+    let session = runtime.session_with_named_keys(encrypt_only, &["both"]).unwrap();
+    assert_eq!(refusal(&session), not_allowed);
+    session.rekey(key(6), 0).unwrap();
+    assert_eq!(refusal(&session), not_allowed);
 }
 
 #[test]
