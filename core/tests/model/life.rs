@@ -1,6 +1,6 @@
 //! One life: what is done in it, and what must hold after every step.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -43,6 +43,8 @@ pub struct Life {
     /// Futures of sessions that were closed.
     orphans: Vec<(Op, OpFuture)>,
     removals: BTreeMap<&'static str, u64>,
+    /// Devices that had a fault which corrupts.
+    corrupted: BTreeSet<&'static str>,
     numbers: u64,
     accepted: u64,
     refused: u64,
@@ -71,6 +73,7 @@ impl Life {
             clients: Vec::new(),
             orphans: Vec::new(),
             removals: BTreeMap::new(),
+            corrupted: BTreeSet::new(),
             numbers: 0,
             accepted: 0,
             refused: 0,
@@ -198,7 +201,7 @@ impl Life {
         }
     }
 
-    fn rekey_or_tie(&mut self, name: &str) {
+    fn rekey_or_tie(&mut self, name: &'static str) {
         let tie = self.tie();
         let change = self.chance.below(4);
         let rate = *self.chance.of(&[0.3, 1.0]);
@@ -213,19 +216,14 @@ impl Life {
             }
             2 => self.runtime().set_tenant("a", Some(weight), None, 0).unwrap(),
             _ => {
-                if !self.is_corrupted(name) {
+                if !self.corrupted.contains(name) {
                     let _ = self.runtime().set_shadow(name, rate, 0);
                 }
             }
         }
     }
 
-    fn is_corrupted(&self, name: &str) -> bool {
-        let fault = self.runtime().device(name).ok().and_then(|device| device.fault);
-        fault.is_some_and(|fault| fault.mode == FaultMode::Corrupt)
-    }
-
-    fn fault(&mut self, name: &str) {
+    fn fault(&mut self, name: &'static str) {
         let runtime = self.runtime();
         if self.chance.one_in(8) {
             let broken = runtime.break_device(name, None, 0);
@@ -243,8 +241,11 @@ impl Life {
         spec.for_ns = self.chance.one_in(3).then_some(50_000_000);
         // Wrong bytes are found out before they get out only where every operation is compared. Once it is, a device
         // stays so for the rest of its life here: what it has in hand may still be wrong after the fault.
-        if mode == FaultMode::Corrupt && runtime.set_shadow(name, 1.0, 0).is_err() {
-            return;
+        if mode == FaultMode::Corrupt {
+            if runtime.set_shadow(name, 1.0, 0).is_err() {
+                return;
+            }
+            self.corrupted.insert(name);
         }
         let broken = runtime.break_device(name, Some(spec.clone()), 0);
         self.tell(|| format!("fault {name} {spec:?}: {broken:?}"));

@@ -120,7 +120,14 @@ impl Op {
         match &completion.result {
             Ok(()) => {
                 let (data, output) = self.expected();
-                assert!(completion.data == data, "wrong bytes: {self:?} {completion:?}");
+                let differ =
+                    completion.data.iter().zip(&data).filter(|(made, wanted)| made != wanted).count();
+                let place = completion.data.iter().zip(&data).position(|(made, wanted)| made != wanted);
+                assert!(
+                    completion.data == data,
+                    "wrong bytes: {self:?} from {:?}: {differ} differ, the first at {place:?}",
+                    completion.device
+                );
                 assert!(completion.output.as_slice() == output, "wrong output: {self:?}");
             }
             Err(OpError::Broken { .. } | OpError::TimedOut { .. }) if completion.source_intact => {
@@ -128,7 +135,11 @@ impl Op {
             }
             // What a stage of a route has made is for nobody.
             Err(OpError::Broken { .. } | OpError::TimedOut { .. }) => {
-                assert!(self.sort == Sort::Route && completion.data.is_empty(), "{self:?} {completion:?}");
+                assert!(
+                    self.sort == Sort::Route && completion.data.is_empty(),
+                    "{self:?} {:?}",
+                    completion.result
+                );
             }
             Err(error) => panic!("unexpected end of {self:?}: {error}"),
         }
