@@ -173,7 +173,7 @@ mod tests {
 
 #[cfg(all(test, loom))]
 mod loom_tests {
-    use std::task::Wake;
+    use std::task::{Wake, Waker};
 
     use loom::thread;
 

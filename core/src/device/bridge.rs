@@ -238,7 +238,7 @@ fn crew(
     threads: usize,
     stuck: &Arc<AtomicUsize>,
 ) -> Result<Arc<Crew>, Error> {
-    let desk = Desk { in_hand: vec![Weak::new(); threads], ..Desk::default() };
+    let desk = Desk { in_hand: (0..threads).map(|_| Weak::new()).collect(), ..Desk::default() };
     let crew = Arc::new(Crew { desk: Mutex::new(desk), work: Condvar::new(), stuck: Arc::clone(stuck) });
     for number in 0..threads {
         let name = format!("acrypto-{kind}-{number}");
@@ -361,6 +361,7 @@ impl Drop for BlockingBridge {
 }
 
 #[cfg(all(test, not(loom)))]
+#[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
 

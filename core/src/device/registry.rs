@@ -416,6 +416,7 @@ impl Device {
 }
 
 #[cfg(all(test, not(loom)))]
+#[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use std::sync::atomic::{AtomicUsize as Count, Ordering};
 
