@@ -104,7 +104,7 @@ impl fmt::Debug for Uses {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

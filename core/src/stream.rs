@@ -250,6 +250,7 @@ pub fn advance_counter(iv: Iv, blocks: usize) -> Option<Iv> {
 }
 
 #[cfg(all(test, not(loom)))]
+#[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::*;
     use crate::algorithm::Algorithm;
