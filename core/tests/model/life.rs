@@ -58,7 +58,7 @@ impl Life {
         let config = Config {
             workers: 1 + chance.below(3) as usize,
             main_queue_max_ops: MAIN_QUEUE_MAX_OPS,
-            deadline_ns: 3_000_000_000,
+            deadline_ns: 1_500_000_000,
             attempt_max_ns: 400_000_000,
             silence_ns: 150_000_000,
             heartbeat_ns: *chance.of(&[0, 200_000_000]),
@@ -255,6 +255,8 @@ impl Life {
         let place = self.chance.below(self.clients.len() as u64) as usize;
         let count = 1 + self.chance.below(60);
         let bytes = *self.chance.of(&[0, 64, 100, 300, 5_000, 70_000]);
+        // Large ones cost more time to check than to carry out, and a few show as much as many.
+        let count = if bytes > 10_000 { count.min(8) } else { count };
         let Some(client) = self.clients.get_mut(place) else { return };
         if self.is_told {
             println!(
@@ -385,7 +387,8 @@ impl Life {
     /// I2: in the end every operation that was accepted has completed, once. I5: nobody told a key.
     fn end(mut self) {
         let runtime = self.runtime();
-        for _ in 0..20 {
+        // The deadline, and as much again for whatever comes late.
+        for _ in 0..7 {
             self.simulation.advance(500_000_000);
             self.fetch();
             self.check();
