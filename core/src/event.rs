@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use crate::clock::Clock;
+use crate::foreign::guarded;
 use crate::sync::Lock;
 
 /// What an event is about.
@@ -152,18 +152,13 @@ impl Wakers {
     /// Wakes all; a panic in one of them is its owner's affair.
     pub(crate) fn wake(self) {
         for waker in self.0 {
-            unharmed(|| waker.wake());
+            guarded(|| waker.wake());
         }
     }
 
     pub(crate) fn extend(&mut self, more: Wakers) {
         self.0.extend(more.0);
     }
-}
-
-/// Calls code of the caller's, a waker or a callback, which must not take the runtime along when it panics.
-pub(crate) fn unharmed(call: impl FnOnce()) {
-    let _ = catch_unwind(AssertUnwindSafe(call));
 }
 
 /// The ring.

@@ -46,6 +46,7 @@ pub mod tenant;
 
 mod binding;
 mod context;
+mod foreign;
 mod health;
 mod keys;
 mod order;

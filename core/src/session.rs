@@ -306,7 +306,8 @@ impl SessionState {
         current.or_else(find_old)
     }
 
-    pub(crate) fn status(&self) -> SessionStatus {
+    /// The row; the tie is in words that only the runtime knows.
+    pub(crate) fn status(&self, bind: Option<Bind>) -> SessionStatus {
         let completed_ops = self.completed.read();
         let submitted_ops = self.submitted.read();
         SessionStatus {
@@ -321,8 +322,11 @@ impl SessionState {
             bytes: self.bytes.read(),
             in_flight_ops: submitted_ops.saturating_sub(completed_ops),
             created_ns: self.created.0,
-            device: None,
-            bind: None,
+            device: match &bind {
+                Some(Bind { target: Target::Device(name), .. }) => Some(name.clone()),
+                _ => None,
+            },
+            bind,
             is_ordered: self.order.is_some(),
             tenant: self.tenant.name.clone(),
             uses: self.current.load().as_ref().map_or(self.spec.uses, |context| context.uses),

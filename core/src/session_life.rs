@@ -225,13 +225,7 @@ impl Shared {
     }
 
     pub(crate) fn session_status(&self, state: &SessionState) -> SessionStatus {
-        let mut status = state.status();
-        status.bind = self.bind_of(state.binding());
-        status.device = status.bind.as_ref().and_then(|bind| match &bind.target {
-            Target::Device(name) => Some(name.clone()),
-            Target::Kind(_) => None,
-        });
-        status
+        state.status(self.bind_of(state.binding()))
     }
 
     pub(crate) fn bind_session(
@@ -263,10 +257,10 @@ impl Shared {
         let replaced = {
             // One re-key at a time; it also keeps a context findable while it changes from current to old.
             let mut old = state.old.lock();
-            state.rekeys.fetch_add(1, Ordering::Relaxed);
             let Some(current) = state.current.load_full() else {
                 return Err(Error::UnknownSession { id: state.id });
             };
+            state.rekeys.fetch_add(1, Ordering::Relaxed);
             old.push(Arc::clone(&current));
             state.live.fetch_add(1, Ordering::AcqRel);
             // Generations come round after a million; one that has operations on their way keeps its number.

@@ -1,6 +1,5 @@
 //! Picking one candidate of a row: the rules themselves, over real devices and over those of a preview.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::rates::{OLD_NS, Rates};
@@ -8,6 +7,7 @@ use super::table::{Asked, Candidate, Chooser, Rule};
 use crate::clock::Nanos;
 use crate::device::DeviceState;
 use crate::device::registry::Device;
+use crate::foreign::guarded;
 use crate::op::DeviceId;
 use crate::submit::{Shape, Tried};
 use crate::sync::atomic::{AtomicUsize, Ordering};
@@ -411,7 +411,7 @@ impl<S: Server> Lane<S> {
             candidates: &candidates,
         };
         // A panic is no choice; the watchdog counts it like one that cannot serve.
-        let choice = catch_unwind(AssertUnwindSafe(|| (chooser.0)(&asked))).unwrap_or(None);
+        let choice = guarded(|| (chooser.0)(&asked)).flatten();
         match choice.and_then(|choice| Some((places.get(choice)?, candidates.get(choice)?))) {
             Some((index, candidate)) => {
                 Outcome::Found { index: *index, room: candidate.room_ops, why: "chosen by the policy" }

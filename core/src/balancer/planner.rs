@@ -4,7 +4,6 @@
 //! for one, and who asks for a plan waits for a bounded time. A policy that does not return is left behind with its
 //! thread, and another planner takes charge. In simulated time the planner is polled like the other machines.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
@@ -20,6 +19,7 @@ use crate::algorithm::Algorithm;
 use crate::clock::Nanos;
 use crate::error::Error;
 use crate::event::{Draft, EventKind, Severity};
+use crate::foreign::guarded;
 use crate::shared::Shared;
 use crate::submit::SIZE_CLASSES;
 use crate::sync::Lock;
@@ -471,11 +471,6 @@ impl Shared {
         };
         View { now, devices: usable.map(view).collect() }
     }
-}
-
-/// Calls a policy. `None` when it panicked.
-fn guarded<R>(call: impl FnOnce() -> R) -> Option<R> {
-    catch_unwind(AssertUnwindSafe(call)).ok()
 }
 
 /// Sets all parameters, or none.

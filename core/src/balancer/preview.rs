@@ -11,6 +11,7 @@ use super::{Balancer, View};
 use crate::clock::Nanos;
 use crate::device::DeviceState;
 use crate::error::Error;
+use crate::foreign::guarded;
 use crate::runtime::Runtime;
 use crate::shared::Shared;
 use crate::stats::histogram::bucket_upper_ns;
@@ -113,8 +114,7 @@ impl Shared {
 }
 
 fn guarded_replay(policy: &mut dyn Balancer, model: &Model, arrivals: &[Arrival]) -> Option<Preview> {
-    let call = std::panic::AssertUnwindSafe(|| replay(policy, model, arrivals));
-    std::panic::catch_unwind(call).ok()
+    guarded(|| replay(policy, model, arrivals))
 }
 
 impl Runtime {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::algorithm::{Algorithm, OpKind};
 use crate::clock::{Clock, Nanos};
-use crate::device::mount::{Mount, guarded};
+use crate::device::mount::Mount;
 use crate::device::{Answer, DeviceError, DirectOp, Engine, Handle, QueuedOp, RUN_MAX_OPS, Ticket};
+use crate::foreign::guarded;
 use crate::key::Key;
 use crate::op::{Chain, Iv, Output};
 use crate::session::SessionSpec;

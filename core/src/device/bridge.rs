@@ -12,11 +12,12 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use super::mount::{PANICKED, guarded};
+use super::mount::PANICKED;
 use super::staged::carry_out;
 use super::{Answer, DeviceError, DeviceInfo, DirectOp, Handle, QueuedDevice, QueuedOp, RUN_MAX_OPS, Score};
 use crate::clock::Nanos;
 use crate::error::{Error, Progress};
+use crate::foreign::guarded;
 use crate::key::Key;
 use crate::session::SessionSpec;
 

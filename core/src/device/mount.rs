@@ -1,7 +1,6 @@
 //! An engine as its device runs it: bare, or with a fault on it.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::fault::{FaultSpec, Faulted};
@@ -11,17 +10,12 @@ use super::{DeviceInfo, DirectDevice, Handle, QueuedDevice, Ticket};
 use crate::clock::Nanos;
 use crate::context::Part;
 use crate::error::Error;
+use crate::foreign::guarded;
 use crate::key::Key;
 use crate::session::SessionSpec;
 
 /// What is said of a device that panicked.
 pub(crate) const PANICKED: &str = "panicked";
-
-/// Calls into a device; `None` when it panicked. Whatever it left behind is its own, and it gets no further work until
-/// it has been reset and has passed its known answers.
-pub(crate) fn guarded<R>(call: impl FnOnce() -> R) -> Option<R> {
-    catch_unwind(AssertUnwindSafe(call)).ok()
-}
 
 /// The engine.
 pub(crate) enum Mount {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::clock::Nanos;
 use crate::device::known_answers::KnownAnswer;
-use crate::device::mount::{Mount, PANICKED, guarded};
+use crate::device::mount::{Mount, PANICKED};
 use crate::device::{Answer, DeviceError, DirectOp, Handle, QueuedOp, Ticket};
+use crate::foreign::guarded;
 use crate::key::Key;
 use crate::op::{Iv, Output};
 use crate::session::SessionSpec;

@@ -4,9 +4,10 @@ use super::{Asked, Probe, span};
 use crate::algorithm::Algorithm;
 use crate::clock::{Clock, Nanos};
 use crate::device::known_answers::{self, KnownAnswer};
-use crate::device::mount::{Mount, guarded};
+use crate::device::mount::Mount;
 use crate::device::{Answer, DeviceInfo};
 use crate::error::Error;
+use crate::foreign::guarded;
 use crate::worker::queued::POLL_NS;
 use std::time::Duration;
 

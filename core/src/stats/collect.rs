@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{OpStatus, QueueStatus, RuntimeStats};
 use crate::context::session_of;
-use crate::device::mount::guarded;
 use crate::device::registry::Device;
+use crate::foreign::guarded;
 use crate::queue::word::State;
 use crate::session::PRIORITIES;
 use crate::shared::Shared;

@@ -73,32 +73,32 @@ impl Shared {
         let now = self.now();
         for (position, mut request) in (first_position..).zip(requests) {
             let verdict = match &opened {
-                Ok((context, _)) => check::check(self, context, &request),
                 Err(error) => Err(error.clone()),
-            };
-            let error = match (verdict, slots.get_mut(filled), &opened) {
-                (Ok(shape), Some(held), Ok((context, _))) => {
+                Ok((context, _)) => check::check(self, context, &request).and_then(|shape| {
+                    let held = match slots.get_mut(filled) {
+                        Some(held) => held,
+                        // Fewer were admitted than asked, and all of those got a slot.
+                        None if filled == admitted && admitted < asked => return Err(session.tenant.full()),
+                        None => return Err(self.no_room()),
+                    };
                     // Made when there is room for it: a refused request comes back as it was.
-                    match request.runtime_iv.then(|| check::make_iv(self, context)).transpose() {
-                        Ok(iv) => request.iv = iv.unwrap_or(request.iv),
-                        Err(error) => {
-                            refused += 1;
-                            on(position, Err(Box::new(Refused { error, request })));
-                            continue;
-                        }
+                    if request.runtime_iv {
+                        request.iv = check::make_iv(self, context)?;
                     }
+                    Ok((context, shape, held))
+                }),
+            };
+            match verdict {
+                Ok((context, shape, held)) => {
                     self.fill(held, context, request, shape, face, position, now);
                     filled += 1;
                     on(position, Ok(held.index()));
-                    continue;
                 }
-                // Fewer were admitted than asked, and all of those got a slot.
-                (Ok(_), ..) if filled == admitted && admitted < asked => session.tenant.full(),
-                (Ok(_), ..) => self.no_room(),
-                (Err(error), ..) => error,
-            };
-            refused += 1;
-            on(position, Err(Box::new(Refused { error, request })));
+                Err(error) => {
+                    refused += 1;
+                    on(position, Err(Box::new(Refused { error, request })));
+                }
+            }
         }
         if filled < slots.len() {
             slots.drain(filled..).for_each(Held::recycle);

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use atomic_waker::AtomicWaker;
 
-use crate::event::unharmed;
-
 use super::Body;
+use crate::foreign::guarded;
 use crate::op::Completion;
 use crate::queue::ring::Ring;
 use crate::queue::slab::{FreeChain, Slab};
@@ -50,7 +49,7 @@ impl Face {
     /// Hands results over to the owner. True if it has gone: then nobody will fetch them, and they were dropped.
     pub(crate) fn hand_over(&self, queue: &CompletionQueue, slab: &Slab<Body>, entries: &[u64]) -> bool {
         queue.push(entries);
-        unharmed(|| queue.waker.wake());
+        guarded(|| queue.waker.wake());
         // An owner that goes sees these results, or is seen to have gone.
         fence(Ordering::SeqCst);
         let is_closed = self.closed.load(Ordering::Relaxed);

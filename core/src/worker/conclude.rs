@@ -6,7 +6,7 @@ use arrayvec::ArrayVec;
 
 use crate::device::RUN_MAX_OPS;
 use crate::error::OpError;
-use crate::event::unharmed;
+use crate::foreign::guarded;
 use crate::queue::slab::Held;
 use crate::route;
 use crate::shared::Shared;
@@ -87,7 +87,9 @@ impl Shared {
         if id == FUTURE {
             let meta = held.meta();
             match held.finish() {
-                Ok(()) => unharmed(|| meta.waker.wake()),
+                Ok(()) => {
+                    guarded(|| meta.waker.wake());
+                }
                 Err(held) => self.drop_result(held),
             }
             return;
@@ -116,7 +118,7 @@ impl Shared {
                 held.recycle();
                 self.room_again();
                 // A panic in the caller's function is the caller's; the device and the queue go on.
-                unharmed(|| call(completion));
+                guarded(|| call(completion));
                 self.faces.release(face, 1);
             }
         }
@@ -142,7 +144,7 @@ impl Shared {
 
     fn drop_result(&self, held: Held<'_, Body>) {
         // The task that waited has gone, and may be kept from ending by what it left here.
-        unharmed(|| drop(held.meta().waker.take()));
+        guarded(|| drop(held.meta().waker.take()));
         held.free();
         self.room_again();
     }

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::balancer::routing::{Pick, Routing};
-use crate::context::Context;
 use crate::device::registry::Device;
 use crate::error::{OpError, Progress};
 use crate::queue::slab::Held;
@@ -28,6 +27,22 @@ thread_local! {
     static IS_DISPATCHING: Cell<bool> = const { Cell::new(false) };
 }
 
+/// This thread dispatches, as long as this lives: what a callback submits meanwhile must not begin anew on its stack.
+struct Dispatching;
+
+impl Dispatching {
+    fn begin() -> Self {
+        IS_DISPATCHING.set(true);
+        Self
+    }
+}
+
+impl Drop for Dispatching {
+    fn drop(&mut self) {
+        IS_DISPATCHING.set(false);
+    }
+}
+
 impl Shared {
     /// Makes sure that somebody will look after a device that was given work.
     #[inline]
@@ -43,13 +58,12 @@ impl Shared {
     /// somebody else is at it, he looks once more before he leaves. Whoever has been at it for long leaves the rest to a
     /// worker.
     pub(crate) fn dispatch(&self) {
-        if IS_DISPATCHING.replace(true) {
-            // A callback submits: whoever called it looks once more.
-            self.waiting.wanted.store(true, Ordering::SeqCst);
-            return;
+        if IS_DISPATCHING.get() {
+            // A callback submits, to this runtime or to another one.
+            return self.leave_lines_to_a_worker();
         }
+        let _dispatching = Dispatching::begin();
         self.dispatch_rounds();
-        IS_DISPATCHING.set(false);
     }
 
     fn dispatch_rounds(&self) {
@@ -82,6 +96,10 @@ impl Shared {
                 return;
             }
         }
+        self.leave_lines_to_a_worker();
+    }
+
+    fn leave_lines_to_a_worker(&self) {
         self.waiting.wanted.store(true, Ordering::SeqCst);
         self.parking.wake_one();
     }
@@ -250,14 +268,16 @@ impl Shared {
     }
 
     /// An operation on its way to the next stage of its route, for which it is ready.
-    pub(crate) fn to_next_stage(&self, mut held: Held<'_, Body>, context: &Context) {
+    pub(crate) fn to_next_stage(&self, mut held: Held<'_, Body>) {
         let attempts = u16::from(held.word().attempt());
         let shape = Shape(held.meta().shape.load(Ordering::Relaxed));
         let body = held.body();
+        let Some(route) = &body.route else { return self.requeue(held) };
+        let context = Arc::clone(route.context());
         body.attempts_before += attempts;
         body.tried.clear();
         body.last_reason = "";
-        self.describe(&mut held, context, shape);
+        self.describe(&mut held, &context, shape);
         if self.is_stopped() {
             return self.cancel_held(held);
         }

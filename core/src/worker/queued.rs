@@ -5,9 +5,9 @@ use std::sync::Arc;
 use arrayvec::ArrayVec;
 
 use super::run::{After, SessionGroup, Tally, is_fault, mark_started, record, settle};
-use crate::device::mount::guarded;
 use crate::device::registry::{Device, Exec};
 use crate::device::{Answer, DeviceError, Product, QueuedOp, Ticket};
+use crate::foreign::guarded;
 use crate::health::is_probe;
 use crate::health::shadow::{Compared, WRONG};
 use crate::queue::slab::Held;
@@ -246,7 +246,7 @@ impl Shared {
             device.rates.note_one(shape, body.service_ns, in_flight, now);
         }
         let mut tally = Tally::default();
-        tally.add(body, shape, result, &after);
+        tally.add(body, shape, result, after);
         tally.count(device);
         if let (1.., Err(DeviceError::Failed { reason, .. })) = (tally.errors, result) {
             self.device_failed(device, tally.errors, reason);

@@ -1,6 +1,5 @@
 //! One run: operations of one shape are taken from a device's queue, carried out, and concluded.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
@@ -13,6 +12,7 @@ use crate::device::mount::Mount;
 use crate::device::registry::{Device, Exec, Open};
 use crate::device::{DeviceError, DirectOp, Handle, RUN_MAX_OPS};
 use crate::error::{Error, OpError, Progress};
+use crate::foreign::guarded;
 use crate::health::shadow::{Compared, Sample, WRONG};
 use crate::op::{DeviceId, Output};
 use crate::padding;
@@ -113,7 +113,7 @@ impl Shared {
             });
         }
         let Mount::Direct(engine) = &exec.engine else { return };
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let outcome = guarded(|| {
             if all_go {
                 engine.execute(&mut ops);
             } else {
@@ -121,9 +121,9 @@ impl Shared {
                     engine.execute(std::slice::from_mut(op));
                 }
             }
-        }));
+        });
         // After a panic nothing is known of an operation that has no answer.
-        let reason = if outcome.is_err() { "panicked" } else { "no answer" };
+        let reason = if outcome.is_none() { "panicked" } else { "no answer" };
         let none = DeviceError::Failed { reason, progress: Progress::MaybeExecuted, source_intact: false };
         results.extend(ops.iter().map(|op| op.result.unwrap_or(Err(none))));
     }
@@ -255,7 +255,7 @@ impl Shared {
             body.service_ns = service_ns;
             body.total_ns = finished.0.saturating_sub(this);
             let after = settle(body, shape, *result, device.id);
-            tally.add(body, shape, *result, &after);
+            tally.add(body, shape, *result, after);
             afters.push(after);
         }
         record(device, submitted, weight, started, finished);
@@ -298,7 +298,7 @@ impl Shared {
     /// An operation that is not over: to another device, or to its next stage.
     pub(crate) fn go_on(&self, held: Held<'_, Body>, after: After) {
         match after {
-            After::Next(context) => self.to_next_stage(held, &context),
+            After::Next => self.to_next_stage(held),
             _ => self.requeue(held),
         }
     }
@@ -319,13 +319,14 @@ fn take_samples(exec: &mut Exec, slots: &mut Slots<'_>, rate: f64) -> Vec<Option
 }
 
 /// What becomes of an operation after an attempt.
+#[derive(Clone, Copy)]
 pub(crate) enum After {
     /// It goes to its face.
     Over,
     /// Its device failed; another one may try.
     Again,
     /// It is ready for the next stage of its route.
-    Next(Arc<Context>),
+    Next,
 }
 
 /// Completed operations of one session, accounted for before they are handed over.
@@ -389,7 +390,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) fn add(&mut self, body: &Body, shape: Shape, result: Result<(), DeviceError>, after: &After) {
+    pub(crate) fn add(&mut self, body: &Body, shape: Shape, result: Result<(), DeviceError>, after: After) {
         if matches!(after, After::Over) {
             self.ended += 1;
             self.ended_in_order += u64::from(shape.is_ordered());
@@ -447,9 +448,8 @@ pub(crate) fn settle(
 ) -> After {
     match result {
         Ok(()) if body.route.is_some() => {
-            let context = body.route.as_ref().map(|route| Arc::clone(route.context()));
             if route::advance(body) {
-                return context.map_or(After::Over, After::Next);
+                return After::Next;
             }
             route::end(body);
         }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::device::fault::FaultSpec;
-use crate::device::mount::{Mount, guarded};
+use crate::device::mount::Mount;
 use crate::device::registry::{Device, Exec, Mail};
 use crate::device::{DeviceState, Ticket};
 use crate::event::{Draft, EventKind, Severity};
+use crate::foreign::guarded;
 use crate::health::Purpose;
 use crate::health::selftest::Selftest;
 use crate::health::silence::Lent;
