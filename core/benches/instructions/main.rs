@@ -1,0 +1,142 @@
+//! Instructions an operation costs the thread that submits it, counted by callgrind: unlike a time, the figure is the
+//! same in every run, so that a change of one instruction shows.
+//!
+//! ```text
+//! cargo bench -p acrypto-core --bench instructions                    every case
+//! cargo bench -p acrypto-core --bench instructions -- burst-32 await  these
+//! ```
+//!
+//! Needs valgrind. Only what is done below the loops marked `counted_*` counts, on the thread that runs them, which
+//! submits and carries out; building the runtime and its other threads do not. The devices are two of kind `null` behind
+//! `simple_lb`, since callgrind knows no AVX-512. `loop` is each loop without the runtime; `OP` is what is left
+//! after taking it off. The last run of each case stays in the target folder for `callgrind_annotate`; with
+//! `CARGO_PROFILE_BENCH_DEBUG=line-tables-only` in front of the command that tells lines as well.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark prints, and stops at the first surprise"
+)]
+#![allow(missing_docs, reason = "a program")]
+
+use std::hint::black_box;
+use std::path::Path;
+use std::process::Command;
+
+use acrypto_core::{
+    Algorithm, Completion, Config, Key, OpKind, Request, Runtime, Session, SessionSpec, block_on,
+};
+
+/// Operations counted; a multiple of every burst.
+const OPS: usize = 9_600;
+/// Operations before, so that tables, caches and pools are as they are later.
+const WARM_OPS: usize = 3_200;
+const BYTES: usize = 64;
+
+/// Name, and operations submitted together; 0 awaits each.
+const CASES: [(&str, usize); 4] = [("burst-1", 1), ("burst-8", 8), ("burst-32", 32), ("await", 0)];
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    if let [word, case] = &arguments[..]
+        && word == "--run"
+    {
+        return run(case);
+    }
+    let wanted = |name: &&(&str, usize)| arguments.is_empty() || arguments.iter().any(|word| word == name.0);
+    println!("{:<10} {:>10} {:>10} {:>10}", "CASE", "whole", "loop", "OP");
+    for (name, _) in CASES.iter().filter(wanted) {
+        let whole = count(name);
+        let alone = count(&format!("loop-{name}"));
+        println!("{name:<10} {whole:>10.1} {alone:>10.1} {:>10.1}", whole - alone);
+    }
+}
+
+/// Instructions an operation of this case, by this program under callgrind.
+fn count(case: &str) -> f64 {
+    let program = std::env::current_exe().unwrap();
+    let file = program.parent().unwrap_or(Path::new(".")).join(format!("callgrind.{case}.out"));
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--toggle-collect=*counted_*", "--collect-atstart=no"])
+        .arg(format!("--callgrind-out-file={}", file.display()))
+        .arg(&program)
+        .args(["--run", case])
+        .output()
+        .expect("valgrind is installed");
+    let report = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{report}");
+    let collected = report.lines().find_map(|line| line.split_once("Collected :")).unwrap().1;
+    collected.trim().parse::<f64>().unwrap() / OPS as f64
+}
+
+fn run(case: &str) {
+    let with_runtime = case.strip_prefix("loop-").is_none();
+    let burst = CASES.iter().find(|(name, _)| case.ends_with(name)).unwrap().1;
+    let runtime = Runtime::start(Config::default()).unwrap();
+    for name in ["null0", "null1"] {
+        runtime.add_device_of_kind(name, "null", &[], 0).unwrap();
+    }
+    let session = runtime.session(SessionSpec::new(Algorithm::Null), Key::none()).unwrap();
+    let session = with_runtime.then_some(&session);
+    if burst == 0 {
+        awaited(session, WARM_OPS);
+        counted_awaited(session);
+    } else {
+        let requests = (0..burst).map(|_| request(vec![0; BYTES])).collect();
+        let requests = bursts(session, requests, WARM_OPS);
+        counted_bursts(session, requests);
+    }
+}
+
+fn request(data: Vec<u8>) -> Request {
+    Request::new(OpKind::Encrypt, data)
+}
+
+#[inline(never)]
+fn counted_bursts(session: Option<&Session>, requests: Vec<Request>) {
+    bursts(session, requests, OPS);
+}
+
+#[inline(never)]
+fn counted_awaited(session: Option<&Session>) {
+    awaited(session, OPS);
+}
+
+#[inline(never)]
+fn bursts(session: Option<&Session>, mut requests: Vec<Request>, ops: usize) -> Vec<Request> {
+    let size = requests.len();
+    let mut ring = session.map(|session| session.burst(size));
+    let mut completions: Vec<Completion> = Vec::with_capacity(size);
+    let mut buffers: Vec<Vec<u8>> = Vec::with_capacity(size);
+    for _ in 0..ops / size {
+        match &mut ring {
+            Some(ring) => {
+                assert_eq!(ring.submit(&mut requests), size);
+                while completions.len() < size {
+                    ring.poll(&mut completions, size);
+                }
+                requests.extend(completions.drain(..).map(|done| request(done.data)));
+            }
+            None => {
+                buffers.extend(black_box(&mut requests).drain(..).map(|request| request.data));
+                requests.extend(black_box(&mut buffers).drain(..).map(request));
+            }
+        }
+    }
+    requests
+}
+
+#[inline(never)]
+fn awaited(session: Option<&Session>, ops: usize) {
+    block_on(async {
+        let mut data = vec![0; BYTES];
+        for _ in 0..ops {
+            let request = request(std::mem::take(&mut data));
+            data = match session {
+                Some(session) => session.submit(request).await.unwrap().data,
+                None => black_box(request).data,
+            };
+        }
+        black_box(data);
+    });
+}
