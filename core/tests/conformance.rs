@@ -22,6 +22,11 @@ fn soft() -> Engine {
     Engine::Direct(Arc::new(Soft::new()))
 }
 
+#[cfg(feature = "aws-lc")]
+fn aws_lc() -> Engine {
+    Engine::Direct(Arc::new(acrypto_core::device::aws_lc::AwsLc::new()))
+}
+
 fn sim() -> Engine {
     Engine::Queued(Box::new(Sim::new(Profile::default())))
 }
@@ -63,11 +68,21 @@ fn faulted(make: fn() -> Engine, mode: FaultMode) -> Engine {
     Engine::Queued(Box::new(Faulted::new(make(), spec, Nanos(0)).unwrap()))
 }
 
+type Make = fn() -> Engine;
+
 #[test]
 fn every_built_in_device_and_a_bridged_library_pass() {
     let null = || Engine::Direct(Arc::new(Null));
-    for (name, make) in [("soft", soft as fn() -> Engine), ("null", null), ("sim", sim), ("bridge", bridge)] {
-        let report = conformance::check(make).unwrap_or_else(|failure| panic!("{name}: {failure}"));
+    let devices: &[(&str, Make)] = &[
+        ("soft", soft),
+        #[cfg(feature = "aws-lc")]
+        ("aws-lc", aws_lc),
+        ("null", null),
+        ("sim", sim),
+        ("bridge", bridge),
+    ];
+    for (name, make) in devices {
+        let report = conformance::check(*make).unwrap_or_else(|failure| panic!("{name}: {failure}"));
         println!("{name}: {} checks, {} operations", report.checks.len(), report.operations);
         assert_eq!(report.checks.len(), 9);
         assert!(report.operations >= 60, "{name}: {report:?}");

@@ -3,17 +3,27 @@
 use std::sync::Arc;
 
 use super::Engine;
+#[cfg(feature = "aws-lc")]
+use super::aws_lc::AwsLc;
 use super::null::Null;
 use super::sim::{Profile, Sim};
 use super::soft::Soft;
 use crate::error::Error;
 
 /// Their names.
-pub(crate) const KINDS: [&str; 3] = ["soft", "sim", "null"];
+pub(crate) const KINDS: &[&str] = &[
+    "soft",
+    #[cfg(feature = "aws-lc")]
+    "aws-lc",
+    "sim",
+    "null",
+];
 
 pub(crate) fn build(kind: &str, parameters: &[(String, String)]) -> Result<Engine, Error> {
     match kind {
         "soft" => none(parameters).map(|()| Engine::Direct(Arc::new(Soft::new()))),
+        #[cfg(feature = "aws-lc")]
+        "aws-lc" => none(parameters).map(|()| Engine::Direct(Arc::new(AwsLc::new()))),
         "null" => none(parameters).map(|()| Engine::Direct(Arc::new(Null))),
         "sim" => Profile::parse(parameters).map(|profile| Engine::Queued(Box::new(Sim::new(profile)))),
         _ => Err(Error::UnknownKind { kind: kind.to_owned() }),

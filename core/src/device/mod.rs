@@ -10,11 +10,15 @@ use crate::key::Key;
 use crate::op::{Chain, Iv, Output};
 use crate::session::SessionSpec;
 
+#[cfg(feature = "aws-lc")]
+pub mod aws_lc;
 pub mod bridge;
 pub mod fault;
 mod faulted;
 pub(crate) mod kind;
 pub mod known_answers;
+#[cfg(any(feature = "aws-lc", test))]
+mod lane;
 pub(crate) mod mount;
 pub mod null;
 pub(crate) mod registry;

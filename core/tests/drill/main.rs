@@ -21,6 +21,14 @@ const ROUNDS: u64 = 5;
 /// and a tick.
 const AFFECTED_MAX_NS: u64 = 7 * SECOND;
 
+/// Those that the drill breaks.
+const KINDS: &[&str] = &[
+    "soft",
+    #[cfg(feature = "aws-lc")]
+    "aws-lc",
+    "sim",
+];
+
 const SILENT: &str = "silent for 1.0 s with";
 
 /// What health makes of a fault.
@@ -152,7 +160,7 @@ fn the_drill_loses_nothing_doubles_nothing_and_gives_no_wrong_byte() {
         "failed"
     );
     for mode in FaultMode::ALL {
-        for kind in ["soft", "sim"] {
+        for kind in KINDS {
             let mut figures = Figures::default();
             for number in 0..ROUNDS {
                 round(mode, kind, number, &mut figures);

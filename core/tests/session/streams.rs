@@ -99,3 +99,29 @@ fn what_a_tenants_limit_refuses_comes_back_and_can_be_given_again() {
     data.extend(stream.finish_blocking(last).unwrap().0);
     assert_eq!(data, library(Algorithm::Aes128Cbc, 1));
 }
+
+#[cfg(feature = "aws-lc")]
+#[test]
+fn chunks_of_a_hash_go_where_a_midstate_is_taken_and_those_of_a_cipher_anywhere() {
+    let runtime = Runtime::start(Config { workers: 1, ..Config::default() }).unwrap();
+    runtime.add_device_of_kind("lc0", "aws-lc", &[], 0).unwrap();
+    let hashing = runtime.session(SessionSpec::new(Algorithm::HmacSha256), Key::new(vec![1; 16])).unwrap();
+    let mut alone = hashing.stream(OpKind::Mac, Iv::NONE).unwrap();
+    let refused = alone.update_blocking(text()[..64].to_vec()).unwrap_err();
+    assert!(matches!(refused, StreamError::Op(acrypto_core::OpError::Broken { .. })), "{refused}");
+    let ciphering = session(&runtime, Algorithm::Aes128Cbc);
+    let mut whole = ciphering.stream(OpKind::Encrypt, Iv::from(IV)).unwrap();
+    let (data, _) = whole.finish_blocking(text()).unwrap();
+    assert_eq!(data, library(Algorithm::Aes128Cbc, 1));
+
+    add_soft(&runtime, "soft0");
+    let finished_ops = |name: &str| runtime.device(name).unwrap().counters.finished_ops;
+    let before = finished_ops("lc0");
+    for _ in 0..20 {
+        let mut stream = hashing.stream(OpKind::Mac, Iv::NONE).unwrap();
+        stream.update_blocking(text()[..128].to_vec()).unwrap();
+        let (_, output) = stream.finish_blocking(text()[128..].to_vec()).unwrap();
+        assert_eq!(output.as_slice(), library(Algorithm::HmacSha256, 1));
+    }
+    assert_eq!((finished_ops("lc0"), finished_ops("soft0")), (before, 40));
+}

@@ -2,20 +2,42 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "aws-lc")]
+use acrypto_core::device::aws_lc::AwsLc;
 use acrypto_core::device::sim::{Profile, Sim};
 use acrypto_core::device::soft::Soft;
 use acrypto_core::{Algorithm, Config, Engine, Key, OpKind, Padding, Runtime, Session, SessionSpec};
 
 type Make = fn() -> Engine;
+type Has = fn(Algorithm) -> bool;
 
-/// How to make one of each kind that works on algorithms: a new kind of device joins every suite by a line here.
-const KINDS: [(&str, Make); 2] = [
-    ("soft", || Engine::Direct(Arc::new(Soft::new()))),
-    ("sim", || {
-        let profile = Profile { op_ns: 0, bytes_per_s: 1 << 40, jitter: 0.0, ..Profile::default() };
-        Engine::Queued(Box::new(Sim::new(profile)))
-    }),
+/// How to make one of each kind that works on algorithms, and which it must have: a new kind of device joins every
+/// suite by a line here.
+const KINDS: &[(&str, Make, Has)] = &[
+    ("soft", || Engine::Direct(Arc::new(Soft::new())), |_| true),
+    #[cfg(feature = "aws-lc")]
+    (
+        "aws-lc",
+        || Engine::Direct(Arc::new(AwsLc::new())),
+        |algorithm| {
+            use acrypto_core::Class;
+            !matches!(algorithm.class(), Class::Ecb | Class::EncryptThenMac | Class::Random)
+        },
+    ),
+    (
+        "sim",
+        || {
+            let profile = Profile { op_ns: 0, bytes_per_s: 1 << 40, jitter: 0.0, ..Profile::default() };
+            Engine::Queued(Box::new(Sim::new(profile)))
+        },
+        |_| true,
+    ),
 ];
+
+/// On how many of them an algorithm must be found.
+pub fn kinds_with(algorithm: Algorithm) -> usize {
+    KINDS.iter().filter(|(_, _, has)| has(algorithm)).count()
+}
 
 /// A runtime with one device.
 pub struct Bench {
@@ -27,7 +49,7 @@ pub struct Bench {
 
 /// One of each.
 pub fn benches() -> Vec<Bench> {
-    KINDS.iter().map(|(name, make)| Bench::new(name, make())).collect()
+    KINDS.iter().map(|(name, make, _)| Bench::new(name, make())).collect()
 }
 
 impl Bench {

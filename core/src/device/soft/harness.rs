@@ -38,7 +38,11 @@ impl Case<'_> {
 
     /// As a chunk of a stream, if there is a chain.
     pub(crate) fn run_in(&self, chain: Option<&mut Chain>) -> Attempt {
-        let device = Soft::new();
+        self.run_on(&Soft::new(), chain)
+    }
+
+    /// On another device.
+    pub(crate) fn run_on(&self, device: &dyn DirectDevice, chain: Option<&mut Chain>) -> Attempt {
         let handle = device.open(&SessionSpec::new(self.algorithm), &Key::new(self.key.to_vec())).unwrap();
         let (mut data, mut output) = (self.input.to_vec(), Output::NONE);
         let mut ops = [DirectOp {
@@ -54,6 +58,7 @@ impl Case<'_> {
         }];
         device.execute(&mut ops);
         let result = ops[0].result.unwrap();
+        device.close(handle);
         Attempt { result, data, output }
     }
 }
