@@ -59,6 +59,11 @@ pub struct Config {
     pub plan_max_ns: u64,
     /// Most balancers registered, the built-in ones included.
     pub balancers_max: usize,
+    /// Longest work, by the device's measured rate, that a submitter carries out itself at once, in nanoseconds. 0: it
+    /// always goes through the device's queue.
+    pub inline_max_ns: u64,
+    /// 1: what submitters carry out at once is measured (histograms, rates, arrivals). 0: it is counted only.
+    pub statistics: u8,
 }
 
 impl Default for Config {
@@ -90,6 +95,8 @@ impl Default for Config {
             repair_backoff_ns: 1_000_000_000,
             plan_max_ns: 1_000_000_000,
             balancers_max: 64,
+            inline_max_ns: 50_000,
+            statistics: 1,
         }
     }
 }

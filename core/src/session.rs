@@ -268,8 +268,14 @@ pub(crate) struct SessionState {
     /// Contexts that were current, with operations on their way.
     pub(crate) old: Lock<Vec<Arc<Context>>>,
     pub(crate) rekeys: AtomicU64,
+    /// Number of the current context, 0 when the session is closed.
+    pub(crate) current_number: AtomicU64,
+    /// No route and no order: a submitter may carry its operations out at once.
+    pub(crate) is_plain: bool,
     pub(crate) submitted: Counter,
     pub(crate) completed: Counter,
+    /// Submitted and completed at once.
+    pub(crate) inline: Counter,
     pub(crate) failed: Counter,
     pub(crate) bytes: Counter,
 }
@@ -308,8 +314,8 @@ impl SessionState {
 
     /// The row; the tie is in words that only the runtime knows.
     pub(crate) fn status(&self, bind: Option<Bind>) -> SessionStatus {
-        let completed_ops = self.completed.read();
-        let submitted_ops = self.submitted.read();
+        let completed_ops = self.completed.read() + self.inline.read();
+        let submitted_ops = self.submitted.read() + self.inline.read();
         SessionStatus {
             id: self.id,
             algorithm: self.spec.algorithm,

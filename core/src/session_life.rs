@@ -181,6 +181,7 @@ impl Shared {
             let state = Arc::new(SessionState {
                 id,
                 order: spec.ordered.then(|| Arc::new(Order::default())),
+                is_plain: spec.route.is_empty() && !spec.ordered,
                 spec,
                 tenant: Arc::clone(&tenant),
                 created,
@@ -191,6 +192,8 @@ impl Shared {
                 current: ArcSwapOption::empty(),
                 old: Lock::new(Vec::new()),
                 rekeys: AtomicU64::new(0),
+                current_number: AtomicU64::new(crate::context::number(id, 0)),
+                inline: Counter::default(),
                 submitted: Counter::default(),
                 completed: Counter::default(),
                 failed: Counter::default(),
@@ -272,7 +275,9 @@ impl Shared {
                 generation += 1;
             }
             let next = Context::new(Arc::clone(state), generation, parts, uses);
+            let number = next.number;
             state.current.store(Some(Arc::new(next)));
+            state.current_number.store(number, Ordering::Release);
             current
         };
         self.release_context(&replaced, 1);
@@ -288,6 +293,7 @@ impl Shared {
             let last = state.current.load_full();
             old.extend(last.clone());
             state.current.store(None);
+            state.current_number.store(0, Ordering::Release);
             last
         };
         if let Some(last) = last {

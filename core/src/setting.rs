@@ -103,6 +103,8 @@ settings! {
     seed 0 ..= u64::MAX;
     plan_max_ns 1_000_000 ..= DAY_NS;
     balancers_max 6 ..= 4_096;
+    inline_max_ns 0 ..= DAY_NS;
+    statistics 0 ..= 1;
 }
 
 #[cfg(all(test, not(loom)))]

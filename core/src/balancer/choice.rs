@@ -70,7 +70,7 @@ impl Server for Arc<Device> {
             }
             false => self.cells.in_flight.load(Ordering::Relaxed),
         };
-        (self.ring.len() + begun, begun)
+        (self.ring.len() + begun + self.inline_ops.load(Ordering::Relaxed), begun)
     }
     #[inline]
     fn lend_max_ops(&self) -> usize {

@@ -68,7 +68,7 @@ impl Shared {
         let limits = view.devices.iter().map(|seen| {
             let device = devices.iter().find(|device| device.id == seen.id);
             device.map_or((1, Vec::new()), |device| {
-                let service = device.service.read();
+                let service = device.histograms().1;
                 let mean = service.mean_ns().max(1) as f64;
                 let shares = |(bucket, count): (usize, u64)| (bucket_upper_ns(bucket) as f64 / mean, count);
                 // What a direct device's runs took says more of their lengths than of the device.

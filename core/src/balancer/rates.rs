@@ -137,6 +137,26 @@ impl Rates {
         &self.cells[shape.algorithm() as usize * SIZE_CLASSES + size_class(shape.bytes())]
     }
 
+    /// Operations like this that were measured.
+    #[inline]
+    pub(crate) fn samples(&self, shape: Shape) -> u64 {
+        self.cell(shape).samples.load(Ordering::Relaxed)
+    }
+
+    /// What an operation like this costs the device, in nanoseconds, if it was ever measured.
+    #[inline]
+    pub(crate) fn cost_ns(&self, shape: Shape) -> Option<f64> {
+        let cell = self.cell(shape);
+        if cell.samples.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let scale = match size_class(shape.bytes()) {
+            0 => 1.0,
+            _ => shape.bytes() as f64 / read(&cell.bytes).max(1.0),
+        };
+        Some(read(&cell.op_ns) * scale)
+    }
+
     /// The rate for operations like this.
     #[inline]
     pub(crate) fn of(&self, shape: Shape) -> Option<Rate> {

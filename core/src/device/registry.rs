@@ -18,7 +18,7 @@ use crate::op::DeviceId;
 use crate::queue::ring::Ring;
 use crate::shared::Shared;
 use crate::stats::counter::{Counter, DeviceCells};
-use crate::stats::histogram::HistogramCells;
+use crate::stats::histogram::{Histogram, HistogramCells};
 use crate::stats::{DeviceCounters, DeviceQueue, DeviceStatus, LeavingStatus};
 use crate::submit::Shape;
 use crate::sync::Lock;
@@ -120,6 +120,8 @@ pub(crate) struct Exec {
     /// When the device said that its next answer is due, the last time it was asked.
     pub(crate) due: Option<Nanos>,
     pub(crate) ops: Vec<QueuedOp>,
+    /// Runs that submitters carried out at once.
+    pub(crate) inline_runs: u32,
 }
 
 /// A device.
@@ -146,6 +148,10 @@ pub(crate) struct Device {
     pub(crate) queue_wait: HistogramCells,
     pub(crate) service: HistogramCells,
     pub(crate) total: HistogramCells,
+    /// Service times, which are the total times, of what submitters carried out at once.
+    pub(crate) inline_service: HistogramCells,
+    /// Operations that a submitter is carrying out now.
+    pub(crate) inline_ops: AtomicUsize,
     /// How fast it was of late; written by the holder of the run token.
     pub(crate) rates: Rates,
     /// Smoothed cost of one operation, nanoseconds; tells whether a backlog is worth a wake-up.
@@ -175,6 +181,14 @@ pub(crate) struct Device {
     pub(crate) exec: Lock<Exec>,
     /// Bit masks of operation kinds by algorithm number: all it can do, and those it can do to a chunk of a stream.
     kinds: Vec<(u8, u8)>,
+}
+
+impl Exec {
+    /// Whether the holder of the token has something else to do than runs.
+    #[inline]
+    pub(crate) fn is_busy_otherwise(&self) -> bool {
+        self.selftest.is_some() || self.wants_beat || self.beat.is_out()
+    }
 }
 
 impl Drop for Exec {
@@ -237,6 +251,8 @@ impl Device {
             queue_wait: HistogramCells::new(),
             service: HistogramCells::new(),
             total: HistogramCells::new(),
+            inline_service: HistogramCells::new(),
+            inline_ops: AtomicUsize::new(0),
             rates: Rates::default(),
             op_cost_ns: AtomicU64::new(1_000),
             answer_ns: AtomicU64::new(0),
@@ -271,6 +287,7 @@ impl Device {
                 probed: Vec::new(),
                 due: None,
                 ops: Vec::new(),
+                inline_runs: 0,
             }),
             kinds,
             info,
@@ -318,7 +335,29 @@ impl Device {
     /// Operations in its queue and on it.
     #[inline]
     pub(crate) fn backlog_ops(&self) -> usize {
-        self.ring.len() + self.cells.in_flight.load(Ordering::Relaxed)
+        self.ring.len()
+            + self.cells.in_flight.load(Ordering::Relaxed)
+            + self.inline_ops.load(Ordering::Relaxed)
+    }
+
+    /// Whether a submitter may carry out work of its own here at once, if it gets the run token.
+    #[inline]
+    pub(crate) fn is_open_to_submitters(&self) -> bool {
+        self.is_direct()
+            && self.state().is_usable()
+            && self.ring.is_empty()
+            && !self.attention.load(Ordering::Acquire)
+    }
+
+    /// Times in line, on the device, and in all.
+    pub(crate) fn histograms(&self) -> (Histogram, Histogram, Histogram) {
+        let inline = self.inline_service.read();
+        let (mut queue_wait, mut service, mut total) =
+            (self.queue_wait.read(), self.service.read(), self.total.read());
+        queue_wait.add_zeros(inline.count());
+        service.add(&inline);
+        total.add(&inline);
+        (queue_wait, service, total)
     }
 
     /// Whether a device in probation may get this operation: a given share of all that come by.
@@ -352,6 +391,7 @@ impl Device {
     /// A copy of the attempts' counters; what is derived can't be negative, because `taken` is read last.
     pub(crate) fn counters(&self) -> DeviceCounters {
         let cells = &self.cells;
+        let inline_ops = cells.inline.read();
         let finished_ops = cells.finished.read();
         let abandoned_running = cells.abandoned_running.read();
         let started = cells.started.read();
@@ -359,8 +399,8 @@ impl Device {
         let moved_out_ops = cells.moved_out.read();
         let taken_ops = cells.taken_first.read() + cells.taken_again.read();
         DeviceCounters {
-            taken_ops,
-            finished_ops,
+            taken_ops: taken_ops + inline_ops,
+            finished_ops: finished_ops + inline_ops,
             moved_out_ops,
             abandoned_ops: abandoned_running + abandoned_queued,
             queued_ops: taken_ops - started - abandoned_queued - moved_out_ops,
@@ -371,6 +411,7 @@ impl Device {
     pub(crate) fn status(&self) -> DeviceStatus {
         let health = self.health.lock();
         let counters = self.counters();
+        let (queue_wait, service, total) = self.histograms();
         DeviceStatus {
             id: self.id,
             name: self.name.clone(),
@@ -383,9 +424,9 @@ impl Device {
             counters,
             errors_ops: self.cells.errors.read(),
             bytes: self.cells.bytes.read(),
-            queue_wait: self.queue_wait.read(),
-            service: self.service.read(),
-            total: self.total.read(),
+            queue_wait,
+            service,
+            total,
             fault: self.fault.lock().spec.clone(),
             probation_percent: self.probation_percent.load(Ordering::Relaxed),
             keys_held: self.keys_held.load(Ordering::Relaxed),

@@ -341,6 +341,13 @@ impl<'a, B: Default> Held<'a, B> {
         self.slab.slot(self.index).body.with_mut(|body| unsafe { &mut *body })
     }
 
+    /// As a slot that has had attempts; nobody but its submitter knows it yet.
+    pub(crate) fn attempted(mut self, attempts: u8, device: DeviceId) -> Self {
+        self.word = Word::new(State::Held, attempts, device, self.word.stamp());
+        self.slab.slot(self.index).word.store(self.word.0, Ordering::Relaxed);
+        self
+    }
+
     /// Puts a slot that only its submitter knows into a ring's hands; returns the ring entry to push.
     #[inline]
     pub(crate) fn post(self, state: State, attempt: u8, device: DeviceId) -> u64 {

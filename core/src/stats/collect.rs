@@ -19,8 +19,11 @@ impl Shared {
         let linked = self.devices.load();
         let devices: Vec<&Arc<Device>> = linked.iter().chain(&gone.devices).collect();
         let sum = |of: &dyn Fn(&Device) -> u64| devices.iter().map(|device| of(device)).sum::<u64>();
+        // They passed every station together, and count at each of them alike.
+        let inline = gone.sums.accepted_ops + sum(&|device| device.cells.inline.read());
         let ended = || {
-            gone.sums.completed_ops
+            inline
+                + gone.sums.completed_ops
                 + sum(&|device| device.cells.completed_ops.read())
                 + self.shards.sum(|shard| &shard.given_up)
         };
@@ -39,13 +42,15 @@ impl Shared {
             + gone.sums.held_back_ops
             + sum(&|device| device.cells.ended_in_order.read())
             + self.shards.sum(|shard| &shard.given_up_in_order);
-        let started_ops = gone.sums.started_ops
+        let started_ops = inline
+            + gone.sums.started_ops
             + sum(&|device| device.cells.started_first.read())
             + self.shards.sum(|shard| &shard.given_up_before_start);
-        let dispatched_ops = gone.sums.dispatched_ops
+        let dispatched_ops = inline
+            + gone.sums.dispatched_ops
             + sum(&|device| device.cells.taken_first.read())
             + self.shards.sum(|shard| &shard.given_up_before_dispatch);
-        let accepted_ops = self.shards.sum(|shard| &shard.accepted);
+        let accepted_ops = inline + self.shards.sum(|shard| &shard.accepted);
         let mut stats = RuntimeStats {
             now_ns: self.now().0,
             wall_ns: self.clock.wall_ns(),
@@ -73,9 +78,10 @@ impl Shared {
             total: gone.sums.total.clone(),
         };
         for device in devices {
-            stats.queue_wait.add(&device.queue_wait.read());
-            stats.service.add(&device.service.read());
-            stats.total.add(&device.total.read());
+            let (queue_wait, service, total) = device.histograms();
+            stats.queue_wait.add(&queue_wait);
+            stats.service.add(&service);
+            stats.total.add(&total);
         }
         if stats.main_queue_ops > 0 {
             stats.oldest_ns = self.oldest_ns();
@@ -104,6 +110,8 @@ impl Shared {
                 Err(device) => kept.push(device),
                 Ok(device) => {
                     let sums = &mut gone.sums;
+                    // Of a device that is gone, `accepted_ops` sums up what passed all stations together.
+                    sums.accepted_ops += device.cells.inline.read();
                     sums.completed_ops += device.cells.completed_ops.read();
                     // Of a device that is gone, `held_back_ops` sums up what ended there in ordered sessions.
                     sums.held_back_ops += device.cells.ended_in_order.read();
@@ -114,9 +122,10 @@ impl Shared {
                     for (sum, cell) in sums.by_kind.iter_mut().zip(&device.cells.by_kind) {
                         *sum += cell.read();
                     }
-                    sums.queue_wait.add(&device.queue_wait.read());
-                    sums.service.add(&device.service.read());
-                    sums.total.add(&device.total.read());
+                    let (queue_wait, service, total) = device.histograms();
+                    sums.queue_wait.add(&queue_wait);
+                    sums.service.add(&service);
+                    sums.total.add(&total);
                     engines.push(device);
                 }
             }

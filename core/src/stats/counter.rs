@@ -67,18 +67,25 @@ pub(crate) struct Shard {
 
 const SHARDS: usize = 16;
 
-/// The shards.
+/// What threads write without getting into each other's way.
 #[derive(Debug, Default)]
-pub(crate) struct Shards([CachePadded<Shard>; SHARDS]);
+pub(crate) struct Sharded<T>([CachePadded<T>; SHARDS]);
 
-impl Shards {
-    /// The calling thread's shard.
+/// The shards of a runtime.
+pub(crate) type Shards = Sharded<Shard>;
+
+impl<T> Sharded<T> {
+    /// The calling thread's shard; threads may share one.
     #[inline]
-    pub(crate) fn mine(&self) -> &Shard {
+    pub(crate) fn mine(&self) -> &T {
         &self.0[thread_number() % SHARDS]
     }
 
-    pub(crate) fn sum(&self, of: impl Fn(&Shard) -> &Counter) -> u64 {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().map(|shard| &**shard)
+    }
+
+    pub(crate) fn sum(&self, of: impl Fn(&T) -> &Counter) -> u64 {
         self.0.iter().map(|shard| of(shard).read()).sum()
     }
 }
@@ -125,6 +132,8 @@ pub(crate) struct DeviceCells {
     /// Operations of ordered sessions that ended here, to be handed back when their turn comes.
     pub(crate) ended_in_order: OwnedCounter,
     pub(crate) failed_ops: OwnedCounter,
+    /// Operations that a submitter carried out at once: they passed all stations together.
+    pub(crate) inline: OwnedCounter,
     pub(crate) errors: Counter,
     pub(crate) bytes: OwnedCounter,
     pub(crate) by_kind: [OwnedCounter; 7],

@@ -81,6 +81,11 @@ impl Default for Histogram {
 }
 
 impl Histogram {
+    /// Counts so many zeros.
+    pub(crate) fn add_zeros(&mut self, count: u64) {
+        self.counts[0] += count;
+    }
+
     /// Values counted.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()

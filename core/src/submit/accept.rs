@@ -51,10 +51,12 @@ impl Shared {
         first_position: u32,
         on: impl FnMut(u32, Result<u32, Box<Refused>>),
     ) {
-        self.accept_under(session, None, requests, face, first_position, on);
+        self.accept_under(session, None, requests, face, first_position, None, on);
     }
 
-    /// As `accept`, under the context that the caller has pinned, if it has: it holds it until it has the results.
+    /// As `accept`, under the context that the caller has pinned, if it has: it holds it until it has the results. The
+    /// first operations go to the device that was `picked` for them already, if one was.
+    #[allow(clippy::too_many_arguments, reason = "what is accepted, of whom, for whom, and where it goes")]
     pub(crate) fn accept_under(
         &self,
         session: &SessionState,
@@ -62,6 +64,7 @@ impl Shared {
         requests: impl ExactSizeIterator<Item = Request>,
         face: u64,
         first_position: u32,
+        picked: Option<(Arc<Device>, usize)>,
         mut on: impl FnMut(u32, Result<u32, Box<Refused>>),
     ) {
         let mut slots: Slots<'_> = ArrayVec::new();
@@ -121,7 +124,7 @@ impl Shared {
         session.tenant.accepted.add(count);
         shard.accepted.add(count);
         self.arrivals.note(now, Shape(slots[0].meta().shape.load(Ordering::Relaxed)), slots.len());
-        self.place(&mut slots);
+        self.place(&mut slots, picked);
     }
 
     /// Counts operations into the session's context, as many as its tenant may submit.
@@ -156,7 +159,7 @@ impl Shared {
 
     #[inline]
     #[allow(clippy::too_many_arguments, reason = "each is a field of the slot")]
-    fn fill(
+    pub(crate) fn fill(
         &self,
         held: &mut Held<'_, Body>,
         context: &Arc<Context>,
@@ -207,7 +210,14 @@ impl Shared {
     }
 
     /// Gives accepted operations their first place: on a device, or in line.
-    fn place(&self, slots: &mut Slots<'_>) {
+    fn place(&self, slots: &mut Slots<'_>, picked: Option<(Arc<Device>, usize)>) {
+        if let (Some((device, room)), Some(first)) = (picked, slots.first()) {
+            let shape = Shape(first.meta().shape.load(Ordering::Relaxed));
+            if device.can(shape) {
+                self.lend_first(&device, room, shape, slots);
+                self.kick(&device);
+            }
+        }
         let routing = self.routing.load();
         while let Some(first) = slots.first() {
             let meta = first.meta();

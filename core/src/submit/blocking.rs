@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
+use super::future::{Accepted, OpFuture};
 use crate::op::{Completion, Refused, Request};
 use crate::session::Session;
 
@@ -41,6 +42,12 @@ impl Session {
     /// # Errors
     /// [`Refused`] gives the request back with the reason.
     pub fn call(&self, request: Request) -> Result<Completion, Refused> {
-        block_on(self.submit(request))
+        // This thread has nothing else to do: however long it takes, it may as well do it itself.
+        let limit_ns = if self.shared.config.inline_max_ns > 0 { u64::MAX } else { 0 };
+        match self.shared.accept_one(&self.state, None, request, limit_ns) {
+            Ok(Accepted::Done(completion)) => Ok(completion),
+            Ok(Accepted::Slot(index)) => block_on(OpFuture::pending(&self.shared, index)),
+            Err(refused) => Err(*refused),
+        }
     }
 }

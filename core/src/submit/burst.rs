@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::blocking;
 use super::face::{CompletionQueue, Face, Way};
+use super::inline::{Inline, Order};
 use crate::device::RUN_MAX_OPS;
 use crate::error::Error;
 use crate::op::{Completion, Refused, Request};
@@ -16,7 +17,7 @@ impl Session {
     pub fn burst(&self, capacity_ops: usize) -> Burst {
         let capacity_ops = capacity_ops.max(1);
         let face = self.shared.faces.register(Way::Queue(Box::new(CompletionQueue::new(capacity_ops))));
-        Burst { session: self.clone(), face, capacity_ops, outstanding_ops: 0, refused: Vec::new() }
+        Burst { session: self.clone(), face, capacity_ops, outstanding_ops: 0, refused: Vec::new(), ready: Vec::new() }
     }
 }
 
@@ -30,6 +31,8 @@ pub struct Burst {
     capacity_ops: usize,
     outstanding_ops: usize,
     refused: Vec<Refused>,
+    /// Completions of what was carried out at once.
+    ready: Vec<Completion>,
 }
 
 impl Burst {
@@ -47,9 +50,18 @@ impl Burst {
         let mut full = Vec::new();
         while full.is_empty() && !requests.is_empty() && self.outstanding_ops < self.capacity_ops {
             let count = requests.len().min(RUN_MAX_OPS).min(self.capacity_ops - self.outstanding_ops);
+            let picked = match self.submit_inline(requests, count) {
+                Inline::Ran(count) => {
+                    accepted += count;
+                    continue;
+                }
+                Inline::Picked(device, room) => Some((device, room)),
+                Inline::No => None,
+            };
             self.face.live.fetch_add(count as u64, Ordering::AcqRel);
             let (mut taken, mut refusals) = (0, 0);
-            shared.accept(&self.session.state, requests.drain(..count), self.face.id, 0, |_, result| {
+            let (session, chunk) = (&self.session.state, requests.drain(..count));
+            shared.accept_under(session, None, chunk, self.face.id, 0, picked, |_, result| {
                 match result {
                     Ok(_) => taken += 1,
                     Err(refused) => {
@@ -71,10 +83,34 @@ impl Burst {
         accepted
     }
 
+    /// Carries out operations at the front of the first `count` requests at once, if it may, and takes them out.
+    fn submit_inline(&mut self, requests: &mut Vec<Request>, count: usize) -> Inline {
+        let shared = &self.session.shared;
+        let order = Order {
+            session: &self.session.state,
+            pinned: None,
+            face: self.face.id,
+            position: 0,
+            limit_ns: shared.config.inline_max_ns,
+            count: requests.len().min(self.capacity_ops - self.outstanding_ops),
+        };
+        let ran = shared.run_inline(order, &mut requests[..count], &mut self.ready, |_, _| {});
+        if let Inline::Ran(count) = ran {
+            requests.drain(..count);
+            self.outstanding_ops += count;
+        }
+        ran
+    }
+
     /// Takes up to `max` completions, appends them to `completions`, and returns how many. It works for its own
     /// operations first, on this thread, when a direct device has them.
     pub fn poll(&mut self, completions: &mut Vec<Completion>, max: usize) -> usize {
-        let Way::Queue(queue) = &self.face.way else { return 0 };
+        let ready = self.take_ready(completions, max);
+        if ready == max || self.outstanding_ops == 0 {
+            return ready;
+        }
+        let max = max - ready;
+        let Way::Queue(queue) = &self.face.way else { return ready };
         let shared = &self.session.shared;
         if queue.len() < max.min(self.outstanding_ops) {
             shared.help_anyone();
@@ -84,7 +120,20 @@ impl Burst {
         if taken > 0 {
             shared.room_again();
         }
-        taken
+        ready + taken
+    }
+
+    /// Takes completions of what was carried out at once.
+    fn take_ready(&mut self, completions: &mut Vec<Completion>, max: usize) -> usize {
+        let count = self.ready.len().min(max);
+        if count == self.ready.len() && completions.is_empty() && completions.capacity() >= count {
+            // The callers' memory for ours: nothing is copied.
+            std::mem::swap(completions, &mut self.ready);
+        } else {
+            completions.extend(self.ready.drain(..count));
+        }
+        self.outstanding_ops -= count;
+        count
     }
 
     /// Waits until a completion can be polled, or nothing is outstanding.
@@ -94,7 +143,7 @@ impl Burst {
     pub async fn readable(&mut self) {
         std::future::poll_fn(|context| {
             let Way::Queue(queue) = &self.face.way else { return std::task::Poll::Ready(()) };
-            if queue.len() > 0 || self.outstanding_ops == 0 {
+            if queue.len() > 0 || !self.ready.is_empty() || self.outstanding_ops == 0 {
                 return std::task::Poll::Ready(());
             }
             self.session.shared.help_anyone();

@@ -1,8 +1,11 @@
 //! One callback for all operations of a session, as in the asynchronous crypto layer of 2004.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use super::face::{Face, Way};
+use super::inline::{Inline, Order};
+use crate::foreign::guarded;
 use crate::op::{Completion, Refused, Request};
 use crate::session::Session;
 use crate::sync::atomic::Ordering;
@@ -30,9 +33,16 @@ impl CallbackSession {
     /// [`Refused`] gives the request back with the reason; the callback does not hear of it.
     pub fn submit(&self, request: Request) -> Result<(), Refused> {
         let shared = &self.session.shared;
+        let mut request = request;
+        let picked = match self.submit_inline(&mut request) {
+            Inline::Ran(_) => return Ok(()),
+            Inline::Picked(device, room) => Some((device, room)),
+            Inline::No => None,
+        };
         self.face.live.fetch_add(1, Ordering::AcqRel);
         let mut refusal = None;
-        shared.accept(&self.session.state, std::iter::once(request), self.face.id, 0, |_, result| {
+        let requests = std::iter::once(request);
+        shared.accept_under(&self.session.state, None, requests, self.face.id, 0, picked, |_, result| {
             refusal = result.err();
         });
         match refusal {
@@ -45,6 +55,32 @@ impl CallbackSession {
                 Ok(())
             }
         }
+    }
+}
+
+impl CallbackSession {
+    /// Carries the operation out at once, if it may, and calls.
+    fn submit_inline(&self, request: &mut Request) -> Inline {
+        thread_local! {
+            static IS_CALLING: Cell<bool> = const { Cell::new(false) };
+        }
+        if IS_CALLING.get() {
+            // A callback submits: its own operation must not be carried out on top of it, and so on.
+            return Inline::No;
+        }
+        let shared = &self.session.shared;
+        let limit_ns = shared.config.inline_max_ns;
+        let session = &*self.session.state;
+        let order = Order { session, pinned: None, face: self.face.id, position: 0, limit_ns, count: 1 };
+        let mut done = None;
+        let ran = shared.run_inline(order, std::slice::from_mut(request), &mut done, |_, _| {});
+        if let (Some(completion), Way::Callback(call)) = (done, &self.face.way) {
+            IS_CALLING.set(true);
+            // A panic in the caller's function is the caller's.
+            guarded(|| call(completion));
+            IS_CALLING.set(false);
+        }
+        ran
     }
 }
 

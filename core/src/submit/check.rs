@@ -40,6 +40,14 @@ pub(super) fn check(shared: &Shared, context: &Context, request: &Request) -> Re
     Ok(Shape::new(spec.algorithm, kind, spec.priority, got))
 }
 
+/// What a request is, unless its session has no such kind of operation; nothing else is checked.
+#[inline]
+pub(super) fn shape(spec: &SessionSpec, request: &Request) -> Option<Shape> {
+    let kind = kind(spec, request.kind).ok()?;
+    let shape = Shape::new(spec.algorithm, kind, spec.priority, request.data.len());
+    Some(shape.flagged(false, request.chain.is_some(), false))
+}
+
 /// The iv of a request that leaves it to the runtime, for the context that it is carried out under.
 pub(super) fn make_iv(shared: &Shared, context: &Context) -> Result<Iv, Error> {
     let spec = &context.session.spec;

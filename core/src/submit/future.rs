@@ -7,10 +7,12 @@ use std::task::{Context, Poll};
 
 use super::Shape;
 use super::face::FUTURE;
+use super::inline::{Inline, Order};
 use crate::context::Context as Keys;
+use crate::device::registry::Device;
 use crate::op::{Completion, Refused, Request};
 use crate::queue::word::State;
-use crate::session::Session;
+use crate::session::{Session, SessionState};
 use crate::shared::Shared;
 use crate::sync::atomic::Ordering;
 
@@ -29,7 +31,7 @@ impl Session {
     /// Dropping the future cancels the operation: one that no device has begun is taken back, the result of one that
     /// is being carried out is dropped when it comes. The buffers belong to the runtime until then.
     pub fn submit(&self, request: Request) -> OpFuture {
-        OpFuture { shared: Arc::clone(&self.shared), stage: Stage::New(Box::new((self.clone(), request))) }
+        OpFuture { stage: Stage::New { session: self.clone(), request } }
     }
 }
 
@@ -37,9 +39,11 @@ impl Session {
     /// As [`Session::submit`], but accepted or refused here and not at the first poll, and under a context that the
     /// caller has pinned.
     pub(crate) fn submit_now(&self, pinned: &Arc<Keys>, request: Request) -> Result<OpFuture, Refused> {
-        let shared = Arc::clone(&self.shared);
-        match shared.accept_one(self, Some(pinned), request) {
-            Ok(index) => Ok(OpFuture { shared, stage: Stage::Pending(index) }),
+        match self.shared.accept_one(&self.state, Some(pinned), request, self.shared.config.inline_max_ns) {
+            Ok(Accepted::Done(completion)) => Ok(OpFuture { stage: Stage::Done(completion) }),
+            Ok(Accepted::Slot(index)) => {
+                Ok(OpFuture::pending(&self.shared, index))
+            }
             Err(refused) => Err(*refused),
         }
     }
@@ -49,70 +53,130 @@ impl Session {
 #[derive(Debug)]
 #[must_use = "an operation is submitted when its future is polled"]
 pub struct OpFuture {
-    shared: Arc<Shared>,
     stage: Stage,
 }
 
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "an allocation would cost more than the move")]
 enum Stage {
-    New(Box<(Session, Request)>),
+    New { session: Session, request: Request },
     /// In the main queue; the slot is this future's until it is taken or abandoned.
-    Pending(u32),
+    Pending { shared: Arc<Shared>, index: u32 },
+    /// Carried out before it was asked for.
+    Done(Completion),
     Over,
+}
+
+impl OpFuture {
+    /// Of an operation that is on its way.
+    pub(crate) fn pending(shared: &Arc<Shared>, index: u32) -> Self {
+        Self { stage: Stage::Pending { shared: Arc::clone(shared), index } }
+    }
 }
 
 impl Future for OpFuture {
     type Output = Result<Completion, Refused>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Stage::New(_) = self.stage {
-            let Stage::New(new) = std::mem::replace(&mut self.stage, Stage::Over) else {
-                return Poll::Pending;
-            };
-            let (session, request) = *new;
-            match self.shared.accept_one(&session, None, request) {
-                Ok(index) => self.stage = Stage::Pending(index),
-                Err(refused) => return Poll::Ready(Err(*refused)),
+        if let Stage::Pending { shared, index } = &self.stage {
+            let done = shared.take_done_or_wait(*index, context);
+            if done.is_ready() {
+                self.stage = Stage::Over;
             }
+            return done.map(Ok);
         }
-        let Stage::Pending(index) = self.stage else {
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::New { session, request } => {
+                let limit_ns = session.shared.config.inline_max_ns;
+                match session.shared.accept_one(&session.state, None, request, limit_ns) {
+                    Ok(Accepted::Done(completion)) => Poll::Ready(Ok(completion)),
+                    Ok(Accepted::Slot(index)) => {
+                        *self = OpFuture::pending(&session.shared, index);
+                        drop(session);
+                        self.poll(context)
+                    }
+                    Err(refused) => Poll::Ready(Err(*refused)),
+                }
+            }
+            Stage::Done(completion) => Poll::Ready(Ok(completion)),
             // Polled after completion: there is nothing to give.
-            return Poll::Pending;
-        };
-        self.shared.help_with(index, INLINE_MAX_BYTES);
-        if let Some(completion) = self.shared.take_done(index) {
-            self.stage = Stage::Over;
-            return Poll::Ready(Ok(completion));
+            Stage::Pending { .. } | Stage::Over => Poll::Pending,
         }
-        self.shared.slab.slot(index).meta.waker.register(context.waker());
-        if let Some(completion) = self.shared.take_done(index) {
-            self.stage = Stage::Over;
-            return Poll::Ready(Ok(completion));
-        }
-        self.shared.leave_to_workers(index);
-        Poll::Pending
     }
 }
 
 impl Drop for OpFuture {
     fn drop(&mut self) {
-        if let Stage::Pending(index) = self.stage {
-            self.shared.abandon(index, true);
+        if let Stage::Pending { shared, index } = &self.stage {
+            shared.abandon(*index, true);
         }
     }
 }
 
+/// What became of an operation that was accepted.
+#[allow(clippy::large_enum_variant, reason = "an allocation would cost more than the move")]
+pub(crate) enum Accepted {
+    /// It is over already.
+    Done(Completion),
+    /// It is on its way, in this slot.
+    Slot(u32),
+}
+
 impl Shared {
+    /// Accepts one operation for a future, and carries it out if its cost is at most `limit_ns`.
+    #[inline]
     pub(crate) fn accept_one(
         &self,
-        session: &Session,
+        session: &SessionState,
+        pinned: Option<&Arc<Keys>>,
+        mut request: Request,
+        limit_ns: u64,
+    ) -> Result<Accepted, Box<Refused>> {
+        let order = Order { session, pinned, face: FUTURE, position: 0, limit_ns, count: 1 };
+        let (mut done, mut slot) = (None, None);
+        let entries = std::slice::from_mut(&mut request);
+        let picked = match self.run_inline(order, entries, &mut done, |_, index| slot = Some(index)) {
+            Inline::Ran(_) => None,
+            Inline::Picked(device, room) => Some((device, room)),
+            Inline::No => None,
+        };
+        if let Some(completion) = done {
+            return Ok(Accepted::Done(completion));
+        }
+        if let Some(index) = slot {
+            return Ok(Accepted::Slot(index));
+        }
+        self.accept_alone(session, pinned, request, picked).map(Accepted::Slot)
+    }
+
+    /// A slot for one operation of a future.
+    fn accept_alone(
+        &self,
+        session: &SessionState,
         pinned: Option<&Arc<Keys>>,
         request: Request,
+        picked: Option<(Arc<Device>, usize)>,
     ) -> Result<u32, Box<Refused>> {
         let mut accepted = None;
         let on = |_, result| accepted = Some(result);
-        self.accept_under(&session.state, pinned, std::iter::once(request), FUTURE, 0, on);
+        self.accept_under(session, pinned, std::iter::once(request), FUTURE, 0, picked, on);
         accepted.unwrap_or_else(|| unreachable!("every request is accepted or refused"))
+    }
+
+    /// The result of a future's operation. If it is not there, the caller works for it a little; then its task is woken
+    /// when it is there.
+    fn take_done_or_wait(&self, index: u32, context: &Context<'_>) -> Poll<Completion> {
+        self.help_with(index, INLINE_MAX_BYTES);
+        if let Some(completion) = self.take_done(index) {
+            return Poll::Ready(completion);
+        }
+        self.slab.slot(index).meta.waker.register(context.waker());
+        if let Some(completion) = self.take_done(index) {
+            return Poll::Ready(completion);
+        }
+        self.leave_to_workers(index);
+        Poll::Pending
     }
 
     /// The result of a future's operation, if it is there.

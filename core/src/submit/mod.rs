@@ -8,6 +8,7 @@ pub(crate) mod callback;
 mod check;
 pub(crate) mod face;
 pub(crate) mod future;
+pub(crate) mod inline;
 pub(crate) mod iv;
 
 use std::sync::Arc;
@@ -259,6 +260,12 @@ impl Shape {
     #[inline]
     pub(crate) fn started(self) -> Self {
         Self(self.0 | Self::STARTED)
+    }
+
+    /// Whether a submitter may carry both out at once: same algorithm and kind, both chunks or neither.
+    #[inline]
+    pub(crate) fn is_like(self, other: Self) -> bool {
+        (self.0 ^ other.0) & (0xfff << 40 | Shape::CHUNK) == 0
     }
 
     /// Whether both may be in one run: same algorithm, kind and size class, both chunks or neither.

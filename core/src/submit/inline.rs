@@ -1,0 +1,617 @@
+//! Operations that a submitter carries out itself, at once: no slot, no queue, no wake-up, no atomic instruction for
+//! each of them.
+//!
+//! It happens when nothing of equal or higher priority waits, the device that is picked is a direct one with an empty
+//! queue and nobody at it, and the work is short by the device's measured rate. Nobody else ever sees these operations:
+//! they are counted at all stations together when they are over. One that its device fails gets a slot after all, and
+//! goes on as if it had had one from the start.
+
+use std::sync::Arc;
+
+use arrayvec::ArrayVec;
+
+use zeroize::Zeroize;
+
+use super::face::FUTURE;
+use super::{Body, Shape, Tried, check};
+use crate::algorithm::OpKind;
+use crate::balancer::routing::Pick;
+use crate::clock::Nanos;
+use crate::context::Context;
+use crate::device::mount::{Mount, PANICKED};
+use crate::device::registry::{Device, Exec};
+use crate::device::{DeviceError, DirectOp, Handle, RUN_MAX_OPS};
+use crate::error::{OpError, Progress};
+use crate::foreign::guarded;
+use crate::op::{Completion, Output, Request};
+use crate::padding;
+use crate::queue::slab::Held;
+use crate::session::SessionState;
+use crate::shared::Shared;
+use crate::sync::atomic::{Ordering, fence};
+use crate::worker::run::is_fault;
+
+/// What a submitter hands in: a request, and its session.
+pub(crate) trait Entry<'s> {
+    fn request(&self) -> &Request;
+    fn request_mut(&mut self) -> &mut Request;
+    /// Its own session, if it does not go to that of the face.
+    fn session(&self) -> Option<&'s SessionState>;
+}
+
+impl<'s> Entry<'s> for Request {
+    #[inline]
+    fn request(&self) -> &Request {
+        self
+    }
+    #[inline]
+    fn request_mut(&mut self) -> &mut Request {
+        self
+    }
+    #[inline]
+    fn session(&self) -> Option<&'s SessionState> {
+        None
+    }
+}
+
+/// Where completions go that are there at once.
+pub(crate) trait Done {
+    fn put(&mut self, completion: Completion);
+    /// The latest `count`.
+    fn latest(&mut self, count: usize) -> &mut [Completion];
+    /// Takes one of the latest `count` out.
+    fn take_out(&mut self, count: usize, place: usize) -> Option<Completion>;
+}
+
+impl Done for Vec<Completion> {
+    #[inline]
+    fn put(&mut self, completion: Completion) {
+        self.push(completion);
+    }
+    #[inline]
+    fn latest(&mut self, count: usize) -> &mut [Completion] {
+        let start = self.len().saturating_sub(count);
+        &mut self[start..]
+    }
+    fn take_out(&mut self, count: usize, place: usize) -> Option<Completion> {
+        let place = self.len().checked_sub(count)? + place;
+        (place < self.len()).then(|| self.remove(place))
+    }
+}
+
+impl Done for Option<Completion> {
+    #[inline]
+    fn put(&mut self, completion: Completion) {
+        *self = Some(completion);
+    }
+    #[inline]
+    fn latest(&mut self, _count: usize) -> &mut [Completion] {
+        self.as_mut_slice()
+    }
+    fn take_out(&mut self, _count: usize, _place: usize) -> Option<Completion> {
+        self.take()
+    }
+}
+
+/// Who hands in, and what becomes of what is not over at once.
+#[derive(Clone, Copy)]
+pub(crate) struct Order<'a> {
+    pub(crate) session: &'a SessionState,
+    /// The context that the caller has pinned, if it has.
+    pub(crate) pinned: Option<&'a Arc<Context>>,
+    pub(crate) face: u64,
+    /// Place of the first in its batch.
+    pub(crate) position: u32,
+    /// Longest work to be carried out at once, nanoseconds.
+    pub(crate) limit_ns: u64,
+    /// Operations that the caller hands in, of which these are a part.
+    pub(crate) count: usize,
+}
+
+/// What came of it.
+pub(crate) enum Inline {
+    /// So many from the front are over, or have a slot.
+    Ran(usize),
+    /// None is; the device that was picked for the first, with room for so many.
+    Picked(Arc<Device>, usize),
+    /// None is, and none was picked.
+    No,
+}
+
+/// What is known of a run before it begins.
+struct Plan {
+    shape: Shape,
+    handles: ArrayVec<Handle, RUN_MAX_OPS>,
+    /// Lengths as they were submitted.
+    lengths: ArrayVec<u64, RUN_MAX_OPS>,
+    bytes: u64,
+    is_padded: bool,
+}
+
+/// What a run has brought to its end.
+struct Ended {
+    ops: u64,
+    bytes: u64,
+    failed: u64,
+}
+
+/// Operations of one session, accounted for together.
+#[derive(Default)]
+struct Group {
+    ops: u64,
+    bytes: u64,
+}
+
+impl Group {
+    #[inline]
+    fn count(&mut self, session: Option<&SessionState>) {
+        let Self { ops, bytes } = std::mem::take(self);
+        let Some(session) = session.filter(|_| ops > 0) else { return };
+        session.inline.add(ops);
+        session.bytes.add(bytes);
+        session.tenant.count_inline(ops, bytes);
+    }
+}
+
+/// Runs of few operations are measured this often, once the rate is known.
+const RATE_EVERY: u32 = 8;
+/// Operations of a run that is always measured.
+const RATE_OPS: u64 = 4;
+/// Samples that make a rate known.
+const RATE_KNOWN: u64 = 64;
+
+impl Shared {
+    /// Carries operations out on this thread, if it may; they begin at the front of `entries`, and are of one algorithm
+    /// and kind. Completions go to `done` in the order of the entries; `on` hears of the place of one that was given a slot.
+    #[inline]
+    pub(crate) fn run_inline<'s, E: Entry<'s>>(
+        &self,
+        order: Order<'s>,
+        entries: &mut [E],
+        done: &mut impl Done,
+        on: impl FnMut(usize, u32),
+    ) -> Inline {
+        let Some(first) = entries.first() else { return Inline::No };
+        let session = first.session().unwrap_or(order.session);
+        if !session.is_plain || order.limit_ns == 0 || self.is_stopping() {
+            return Inline::No;
+        }
+        let Some(shape) = check::shape(&session.spec, first.request()) else { return Inline::No };
+        if self.waiting.blocks(shape.priority()) || session.tenant.is_limited() {
+            return Inline::No;
+        }
+        let binding = session.binding();
+        let shape = shape.flagged(!binding.is_none(), false, false);
+        let routing = self.routing.load();
+        let Pick::Device(device, room) = routing.pick(shape, &Tried::none(), binding) else { return Inline::No };
+        let picked = || Inline::Picked(Arc::clone(device), room);
+        if !device.is_open_to_submitters() || !is_short(device, shape, order.count, order.limit_ns) {
+            return picked();
+        }
+        let Some(mut exec) = device.exec.try_lock() else { return picked() };
+        if !device.is_open_to_submitters() || exec.is_busy_otherwise() || self.shadow_rate(device, &mut exec) > 0.0 {
+            drop(exec);
+            self.after_inline(device);
+            return picked();
+        }
+        let count = entries.len().min(room).min(device.run_max_ops);
+        let plan = self.plan_inline(device, &mut exec, &order, &mut entries[..count]);
+        if plan.handles.is_empty() {
+            drop(exec);
+            self.after_inline(device);
+            return picked();
+        }
+        let count = plan.handles.len();
+        let results: Option<Vec<_>> = self.run_planned(device, &mut exec, &order, &plan, &mut entries[..count], done);
+        if let Some(results) = results {
+            self.go_on_elsewhere(device, &order, &plan, &mut entries[..count], done, &results, on);
+        }
+        drop(exec);
+        self.after_inline(device);
+        Inline::Ran(count)
+    }
+
+    /// The run token was let go of: what came in meanwhile found it taken.
+    #[inline]
+    fn after_inline(&self, device: &Arc<Device>) {
+        fence(Ordering::SeqCst);
+        if !device.ring.is_empty() || device.attention.load(Ordering::Relaxed) {
+            self.help(device);
+        }
+        if !self.waiting.is_empty() {
+            self.dispatch();
+        }
+    }
+
+    /// Checks operations from the front, as long as they can be carried out together, and makes them ready.
+    #[inline]
+    fn plan_inline<'s, E: Entry<'s>>(
+        &self,
+        device: &Device,
+        exec: &mut Exec,
+        order: &Order<'s>,
+        entries: &mut [E],
+    ) -> Plan {
+        let mut plan = Plan { shape: Shape(0), handles: ArrayVec::new(), lengths: ArrayVec::new(), bytes: 0, is_padded: false };
+        self.begin_run(device, exec);
+        for entry in entries {
+            let session = entry.session().unwrap_or(order.session);
+            let number = match order.pinned {
+                Some(context) => context.number,
+                None => session.current_number.load(Ordering::Acquire),
+            };
+            let Some(handle) = self.handle_inline(device, exec, session, order.pinned, number) else { break };
+            let Some((_, context, _)) = &exec.last else { break };
+            if !session.is_plain || session.tenant.is_limited() {
+                break;
+            }
+            let Ok(shape) = check::check(self, context, entry.request()) else { break };
+            let request = entry.request_mut();
+            let shape = shape.flagged(false, request.chain.is_some(), false);
+            if plan.handles.is_empty() {
+                plan.shape = shape;
+                plan.is_padded = session.spec.pads();
+            } else if !shape.is_like(plan.shape)
+                || plan.is_padded != session.spec.pads()
+                || session.binding() != order.session.binding()
+            {
+                break;
+            }
+            if request.runtime_iv {
+                let Ok(iv) = check::make_iv(self, context) else { break };
+                request.iv = iv;
+                request.runtime_iv = false;
+            }
+            plan.bytes += shape.bytes() as u64;
+            plan.lengths.push(shape.bytes() as u64);
+            plan.handles.push(handle);
+        }
+        plan
+    }
+
+    /// The handle of a context on the device. One that is not open there yet is held while it is opened.
+    #[inline]
+    fn handle_inline(
+        &self,
+        device: &Device,
+        exec: &mut Exec,
+        session: &SessionState,
+        pinned: Option<&Arc<Context>>,
+        number: u64,
+    ) -> Option<Handle> {
+        if let Some((last, _, handle)) = &exec.last
+            && *last == number
+        {
+            return Some(*handle);
+        }
+        if pinned.is_some() || exec.sessions.contains_key(&number) {
+            return self.handle(device, exec, number).ok();
+        }
+        let held = session.hold_current(1).ok()?;
+        let handle = (held.number == number).then(|| self.handle(device, exec, number).ok()).flatten();
+        self.release_context(&held, 1);
+        handle
+    }
+
+    /// Carries a planned run out. The results, if not all are good.
+    #[inline]
+    fn run_planned<'s, E: Entry<'s>>(
+        &self,
+        device: &Arc<Device>,
+        exec: &mut Exec,
+        order: &Order<'s>,
+        plan: &Plan,
+        entries: &mut [E],
+        done: &mut impl Done,
+    ) -> Option<Vec<Result<(), DeviceError>>> {
+        let count = entries.len();
+        device.inline_ops.store(count, Ordering::Relaxed);
+        let started = self.now();
+        for entry in entries.iter_mut() {
+            let completion = begin(entry.request_mut(), device, plan);
+            done.put(completion);
+        }
+        let latest = done.latest(count);
+        let mut ops: ArrayVec<DirectOp<'_>, RUN_MAX_OPS> = ArrayVec::new();
+        for ((entry, completion), handle) in entries.iter().zip(latest.iter_mut()).zip(&plan.handles) {
+            ops.push(DirectOp {
+                handle: *handle,
+                algorithm: plan.shape.algorithm(),
+                kind: plan.shape.kind(),
+                iv: &completion.iv,
+                aad: &entry.request().aad,
+                data: &mut completion.data,
+                output: &mut completion.output,
+                chain: completion.chain.as_deref_mut(),
+                result: None,
+            });
+        }
+        let outcome = match &exec.engine {
+            Mount::Direct(engine) => guarded(|| engine.execute(&mut ops)),
+            _ => None,
+        };
+        let all_done = ops.iter().all(|op| op.result == Some(Ok(())));
+        let results = (!all_done).then(|| results(&ops, outcome.is_none()));
+        drop(ops);
+        let finished = self.now();
+        let service_ns = finished.since(started);
+        for completion in latest.iter_mut() {
+            completion.service_ns = service_ns;
+            completion.total_ns = service_ns;
+        }
+        let mut ended = Ended { ops: count as u64, bytes: plan.bytes, failed: 0 };
+        if let Some(results) = &results {
+            settle(latest, results, plan, &mut ended);
+        }
+        if plan.is_padded && plan.shape.kind() == OpKind::Decrypt {
+            unpad(latest, results.as_deref(), plan, &mut ended);
+        }
+        device.inline_ops.store(0, Ordering::Relaxed);
+        self.count_inline(device, exec, plan, (started, finished), &ended);
+        count_sessions(order.session, plan, entries, results.as_deref(), latest, ended.failed);
+        results
+    }
+
+    /// Counts what is over at every station together.
+    #[inline]
+    fn count_inline(
+        &self,
+        device: &Device,
+        exec: &mut Exec,
+        plan: &Plan,
+        (started, finished): (Nanos, Nanos),
+        ended: &Ended,
+    ) {
+        let count = plan.handles.len() as u64;
+        let service_ns = finished.since(started);
+        let cells = &device.cells;
+        cells.bytes.add(ended.bytes);
+        cells.by_kind[plan.kind()].add(ended.ops);
+        if ended.failed > 0 {
+            cells.failed_ops.add(ended.failed);
+        }
+        cells.inline.add(ended.ops);
+        device.active_ns.store(finished.0, Ordering::Relaxed);
+        if self.config.statistics == 0 {
+            return;
+        }
+        device.inline_service.record(service_ns, ended.ops);
+        exec.inline_runs = exec.inline_runs.wrapping_add(1);
+        let is_due = count >= RATE_OPS || exec.inline_runs.is_multiple_of(RATE_EVERY);
+        if ended.ops == count && (is_due || device.rates.samples(plan.shape) < RATE_KNOWN) {
+            device.rates.note_run(plan.shape, count, plan.bytes, service_ns, finished);
+        }
+        self.arrivals.note(started, plan.shape, plan.handles.len());
+    }
+
+    /// What the device failed, and can be done elsewhere, gets a slot and goes on as if it had had one from the start.
+    #[cold]
+    #[allow(clippy::too_many_arguments, reason = "what the run was made of")]
+    fn go_on_elsewhere<'s, E: Entry<'s>>(
+        &self,
+        device: &Arc<Device>,
+        order: &Order<'s>,
+        plan: &Plan,
+        entries: &mut [E],
+        done: &mut impl Done,
+        results: &[Result<(), DeviceError>],
+        mut on: impl FnMut(usize, u32),
+    ) {
+        let count = entries.len();
+        let mut taken_out = 0;
+        let (mut errors, mut why) = (0, "");
+        let mut again = Vec::new();
+        for (place, (entry, result)) in entries.iter_mut().zip(results).enumerate() {
+            let Err(DeviceError::Failed { reason, progress, .. }) = *result else { continue };
+            if is_fault(*result) {
+                (errors, why) = (errors + 1, reason);
+            }
+            if !is_to_go_on(*result) {
+                continue;
+            }
+            let place_now = place - taken_out;
+            let Some(completion) = done.latest(count - taken_out).get_mut(place_now) else { continue };
+            completion.data.truncate(plan.lengths[place] as usize);
+            match self.give_slot(device, order, entry, completion, reason) {
+                Some(held) => {
+                    again.push((place, held));
+                    done.take_out(count - taken_out, place_now);
+                    taken_out += 1;
+                }
+                None => {
+                    completion.result = Err(OpError::Broken { attempts: 1, reason, progress });
+                    device.cells.by_kind[plan.kind()].add(1);
+                    device.cells.failed_ops.add(1);
+                    device.cells.inline.add(1);
+                    let session = entry.session().unwrap_or(order.session);
+                    session.failed.add(1);
+                    Group { ops: 1, bytes: 0 }.count(Some(session));
+                }
+            }
+        }
+        if errors > 0 {
+            self.device_failed(device, errors, why);
+        }
+        for (place, held) in again {
+            on(place, held.index());
+            self.requeue(held);
+        }
+    }
+
+    /// A slot for an operation that has had an attempt, with what is left in its completion.
+    fn give_slot<'s, E: Entry<'s>>(
+        &self,
+        device: &Device,
+        order: &Order<'s>,
+        entry: &mut E,
+        completion: &mut Completion,
+        reason: &'static str,
+    ) -> Option<Held<'_, Body>> {
+        let session = entry.session().unwrap_or(order.session);
+        let context = match order.pinned {
+            Some(context) => context.hold(1).then(|| Arc::clone(context))?,
+            None => session.hold_current(1).ok()?,
+        };
+        let mut slot = None;
+        self.slab.allocate(1, |held| slot = Some(held));
+        let Some(held) = slot else {
+            self.release_context(&context, 1);
+            return None;
+        };
+        if order.face != FUTURE
+            && let Some(face) = self.faces.find(order.face)
+        {
+            face.live.fetch_add(1, Ordering::AcqRel);
+        }
+        session.submitted.add(1);
+        session.tenant.accepted.add(1);
+        self.shards.mine().accepted.add(1);
+        device.cells.taken_first.add(1);
+        device.cells.started.add(1);
+        device.cells.started_first.add(1);
+        device.cells.finished.add(1);
+        let mut request = std::mem::take(entry.request_mut());
+        request.data = std::mem::take(&mut completion.data);
+        request.chain = completion.chain.take();
+        let shape = check::shape(&context.session.spec, &request)?;
+        let mut held = held.attempted(1, device.id);
+        self.fill(&mut held, &context, request, shape, order.face, order.position, self.now());
+        let meta = held.meta();
+        let shape = Shape(meta.shape.load(Ordering::Relaxed));
+        meta.shape.store(shape.dispatched().started().0, Ordering::Relaxed);
+        let body = held.body();
+        body.tried.add(device.id);
+        body.last_reason = reason;
+        Some(held)
+    }
+}
+
+impl Plan {
+    /// Place of the operations' kind in counts by kind.
+    fn kind(&self) -> usize {
+        usize::from(self.shape.kind_number().max(1)) - 1
+    }
+}
+
+/// Whether an operation with this result is tried elsewhere.
+fn is_to_go_on(result: Result<(), DeviceError>) -> bool {
+    matches!(result, Err(DeviceError::Failed { source_intact: true, .. }))
+}
+
+/// Each operation's answer; one without an answer has failed, and nothing is known of its data.
+#[cold]
+fn results(ops: &[DirectOp<'_>], has_panicked: bool) -> Vec<Result<(), DeviceError>> {
+    let reason = if has_panicked { PANICKED } else { "no answer" };
+    let none = DeviceError::Failed { reason, progress: Progress::MaybeExecuted, source_intact: false };
+    ops.iter().map(|op| op.result.unwrap_or(Err(none))).collect()
+}
+
+/// Writes the failures that are final into the completions; what goes on elsewhere is not counted as ended.
+#[cold]
+fn settle(completions: &mut [Completion], results: &[Result<(), DeviceError>], plan: &Plan, ended: &mut Ended) {
+    for ((completion, result), length) in completions.iter_mut().zip(results).zip(&plan.lengths) {
+        match *result {
+            Ok(()) => continue,
+            Err(DeviceError::DecryptionFailed) => {
+                completion.data.clear();
+                completion.result = Err(OpError::DecryptionFailed);
+            }
+            Err(DeviceError::Failed { source_intact: true, .. }) => {
+                ended.ops -= 1;
+                ended.bytes -= length;
+                continue;
+            }
+            Err(DeviceError::Failed { reason, progress, .. }) => {
+                // Half done, and by a device that failed: nobody has verified it.
+                completion.data.zeroize();
+                completion.output = Output::NONE;
+                completion.result = Err(OpError::Broken { attempts: 1, reason, progress });
+            }
+        }
+        completion.source_intact = false;
+        ended.failed += 1;
+    }
+}
+
+/// Takes the padding off what was decrypted.
+fn unpad(completions: &mut [Completion], results: Option<&[Result<(), DeviceError>]>, plan: &Plan, ended: &mut Ended) {
+    let block = plan.shape.algorithm().block_len();
+    for (place, completion) in completions.iter_mut().enumerate() {
+        let is_done = results.is_none_or(|results| results[place].is_ok());
+        if is_done && !padding::unpad_pkcs7(&mut completion.data, block) {
+            completion.source_intact = false;
+            completion.result = Err(OpError::DecryptionFailed);
+            ended.failed += 1;
+        }
+    }
+}
+
+/// Counts what is over in its sessions and tenants.
+#[inline]
+fn count_sessions<'s, E: Entry<'s>>(
+    own: &'s SessionState,
+    plan: &Plan,
+    entries: &[E],
+    results: Option<&[Result<(), DeviceError>]>,
+    completions: &[Completion],
+    failed: u64,
+) {
+    let mut group = Group::default();
+    let mut last: Option<&'s SessionState> = None;
+    for (place, (entry, bytes)) in entries.iter().zip(&plan.lengths).enumerate() {
+        if results.is_some_and(|results| is_to_go_on(results[place])) {
+            continue;
+        }
+        let session = entry.session().unwrap_or(own);
+        if last.is_none_or(|before| !std::ptr::eq(before, session)) {
+            group.count(last);
+            last = Some(session);
+        }
+        group.ops += 1;
+        group.bytes += bytes;
+        if failed > 0 && completions[place].result.is_err() {
+            session.failed.add(1);
+        }
+    }
+    group.count(last);
+}
+
+/// A completion that has everything but its outcome.
+#[inline]
+fn begin(request: &mut Request, device: &Device, plan: &Plan) -> Completion {
+    let mut data = std::mem::take(&mut request.data);
+    if plan.is_padded && plan.shape.kind() == OpKind::Encrypt && request.chain.as_ref().is_none_or(|chain| chain.last) {
+        padding::pad_pkcs7(&mut data, plan.shape.algorithm().block_len());
+    }
+    Completion {
+        result: Ok(()),
+        data,
+        output: Output::NONE,
+        user_data: request.user_data,
+        device: Some(device.id),
+        attempts: 1,
+        queue_ns: 0,
+        service_ns: 0,
+        total_ns: 0,
+        stage: 1,
+        iv: request.iv,
+        source_intact: true,
+        chain: request.chain.take(),
+    }
+}
+
+/// Whether so many operations like this are short work for the device: nobody else is worth waking for them.
+#[inline]
+fn is_short(device: &Device, shape: Shape, count: usize, limit_ns: u64) -> bool {
+    if limit_ns == u64::MAX {
+        return true;
+    }
+    match device.rates.cost_ns(shape) {
+        Some(cost_ns) => cost_ns * count as f64 <= limit_ns as f64,
+        // Nothing is known yet: a short one tells how fast it is.
+        None => shape.bytes() * count <= UNKNOWN_MAX_BYTES,
+    }
+}
+
+/// Bytes of operations that are carried out at once on a device of unknown speed.
+const UNKNOWN_MAX_BYTES: usize = 16 * 1024;
