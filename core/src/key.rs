@@ -87,6 +87,12 @@ impl Uses {
         self.0 & 1 << kind as u8 != 0
     }
 
+    /// Whether the kind with this number, 1 to 7, is among them.
+    #[inline]
+    pub(crate) fn allows_number(self, kind: u8) -> bool {
+        self.0 & 1 << kind != 0
+    }
+
     /// What both allow.
     pub fn and(self, other: Uses) -> Self {
         Self(self.0 & other.0)

@@ -64,27 +64,35 @@ impl fmt::Debug for Iv {
 
 /// Digest or MAC of an operation: up to 64 bytes, held inline.
 #[derive(Clone, Copy)]
-pub struct Output {
-    bytes: [u8; OUTPUT_LEN_MAX],
-    len: u8,
+pub struct Output(Held);
+
+/// Most operations make none: then no byte of the array is written.
+#[derive(Clone, Copy)]
+enum Held {
+    Nothing,
+    Bytes([u8; OUTPUT_LEN_MAX], u8),
 }
 
 impl Output {
     /// No output.
-    pub const NONE: Output = Output { bytes: [0; OUTPUT_LEN_MAX], len: 0 };
+    pub const NONE: Output = Output(Held::Nothing);
 
     /// Copies `bytes`.
     ///
     /// # Panics
     /// When there are more than 64: a device's programming error.
     pub fn set(&mut self, bytes: &[u8]) {
-        self.bytes[..bytes.len()].copy_from_slice(bytes);
-        self.len = bytes.len() as u8;
+        let mut held = [0; OUTPUT_LEN_MAX];
+        held[..bytes.len()].copy_from_slice(bytes);
+        self.0 = Held::Bytes(held, bytes.len() as u8);
     }
 
     /// The bytes; empty when the operation makes none.
     pub fn as_slice(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
+        match &self.0 {
+            Held::Nothing => &[],
+            Held::Bytes(bytes, len) => &bytes[..usize::from(*len)],
+        }
     }
 }
 
@@ -104,7 +112,7 @@ impl Eq for Output {}
 
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Output({} bytes)", self.len)
+        write!(f, "Output({} bytes)", self.as_slice().len())
     }
 }
 

@@ -18,6 +18,8 @@ use crate::route::Stage;
 use crate::shared::Shared;
 use crate::stats::SessionStatus;
 use crate::stats::counter::Counter;
+use crate::stats::tally::Tallies;
+use crate::submit::check::Rules;
 use crate::sync::Lock;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::tenant::Tenant;
@@ -270,12 +272,14 @@ pub(crate) struct SessionState {
     pub(crate) rekeys: AtomicU64,
     /// Number of the current context, 0 when the session is closed.
     pub(crate) current_number: AtomicU64,
+    /// What its requests must be, if it has no route.
+    pub(crate) rules: Rules,
     /// No route and no order: a submitter may carry its operations out at once.
     pub(crate) is_plain: bool,
     pub(crate) submitted: Counter,
     pub(crate) completed: Counter,
     /// Submitted and completed at once.
-    pub(crate) inline: Counter,
+    pub(crate) inline: Tallies,
     pub(crate) failed: Counter,
     pub(crate) bytes: Counter,
 }
@@ -314,8 +318,9 @@ impl SessionState {
 
     /// The row; the tie is in words that only the runtime knows.
     pub(crate) fn status(&self, bind: Option<Bind>) -> SessionStatus {
-        let completed_ops = self.completed.read() + self.inline.read();
-        let submitted_ops = self.submitted.read() + self.inline.read();
+        let (inline_ops, inline_bytes) = self.inline.read();
+        let completed_ops = self.completed.read() + inline_ops;
+        let submitted_ops = self.submitted.read() + inline_ops;
         SessionStatus {
             id: self.id,
             algorithm: self.spec.algorithm,
@@ -325,7 +330,7 @@ impl SessionState {
             submitted_ops,
             completed_ops,
             failed_ops: self.failed.read(),
-            bytes: self.bytes.read(),
+            bytes: self.bytes.read() + inline_bytes,
             in_flight_ops: submitted_ops.saturating_sub(completed_ops),
             created_ns: self.created.0,
             device: match &bind {

@@ -18,7 +18,9 @@ use crate::runtime::{Runtime, check_name};
 use crate::session::{Bind, Session, SessionSpec, SessionState, Target};
 use crate::shared::Shared;
 use crate::stats::counter::Counter;
+use crate::stats::tally::Tallies;
 use crate::stats::{DeviceSupport, SessionStatus, StageSupport, TenantStatus};
+use crate::submit::check::Rules;
 use crate::sync::Lock;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
@@ -181,6 +183,7 @@ impl Shared {
             let state = Arc::new(SessionState {
                 id,
                 order: spec.ordered.then(|| Arc::new(Order::default())),
+                rules: Rules::of(&spec),
                 is_plain: spec.route.is_empty() && !spec.ordered,
                 spec,
                 tenant: Arc::clone(&tenant),
@@ -193,7 +196,7 @@ impl Shared {
                 old: Lock::new(Vec::new()),
                 rekeys: AtomicU64::new(0),
                 current_number: AtomicU64::new(crate::context::number(id, 0)),
-                inline: Counter::default(),
+                inline: Tallies::default(),
                 submitted: Counter::default(),
                 completed: Counter::default(),
                 failed: Counter::default(),

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::stats::TenantStatus;
-use crate::stats::counter::{Counter, Sharded};
+use crate::stats::counter::Counter;
+use crate::stats::tally::Tallies;
 use crate::sync::Lock;
 use crate::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
@@ -24,14 +25,8 @@ pub(crate) struct Tenant {
     pub(crate) accepted: Counter,
     pub(crate) completed: Counter,
     pub(crate) bytes: Counter,
-    inline: Sharded<InlineCells>,
-}
-
-/// What was submitted and completed at once.
-#[derive(Debug, Default)]
-struct InlineCells {
-    ops: Counter,
-    bytes: Counter,
+    /// Submitted and completed at once.
+    pub(crate) inline: Tallies,
 }
 
 impl Tenant {
@@ -55,21 +50,13 @@ impl Tenant {
         self.limit_ops.load(Ordering::Relaxed) > 0
     }
 
-    /// Counts operations that were submitted and completed at once.
-    #[inline]
-    pub(crate) fn count_inline(&self, ops: u64, bytes: u64) {
-        let cells = self.inline.mine();
-        cells.ops.add(ops);
-        cells.bytes.add(bytes);
-    }
-
     /// The refusal of what is above its limit.
     pub(crate) fn full(&self) -> Error {
         Error::TenantFull { tenant: self.name.clone(), limit: self.limit_ops.load(Ordering::Relaxed) }
     }
 
     fn status(&self, weight: u32) -> TenantStatus {
-        let inline = self.inline.sum(|cells| &cells.ops);
+        let (inline, inline_bytes) = self.inline.read();
         let completed_ops = inline + self.completed.read();
         let accepted_ops = inline + self.accepted.read();
         TenantStatus {
@@ -80,7 +67,7 @@ impl Tenant {
             accepted_ops,
             completed_ops,
             in_flight_ops: accepted_ops.saturating_sub(completed_ops),
-            bytes: self.bytes.read() + self.inline.sum(|cells| &cells.bytes),
+            bytes: self.bytes.read() + inline_bytes,
         }
     }
 }
@@ -129,7 +116,7 @@ impl Tenants {
             accepted: Counter::default(),
             completed: Counter::default(),
             bytes: Counter::default(),
-            inline: Sharded::default(),
+            inline: Tallies::default(),
         });
         self.weights[place].store(1, Ordering::Relaxed);
         match table.get_mut(place) {

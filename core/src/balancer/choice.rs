@@ -26,6 +26,11 @@ pub(crate) trait Server {
     fn can(&self, shape: Shape) -> bool;
     /// Operations in its queue and inside it.
     fn backlog_ops(&self) -> usize;
+    /// Whether it is up, can do the operation and has none.
+    #[inline]
+    fn is_free(&self, shape: Shape) -> bool {
+        self.state() == DeviceState::Up && self.can(shape) && self.backlog_ops() == 0
+    }
     /// Operations ahead of a new one, those that a thread is carrying out included; and how many of them are begun.
     fn ahead_ops(&self) -> (usize, usize);
     fn lend_max_ops(&self) -> usize;
@@ -165,9 +170,16 @@ pub(crate) fn shortest<S: Server>(
 ) -> Outcome {
     let mut scan = Scan::default();
     let mut best: Option<(usize, usize)> = None;
-    let count = range.len();
-    for offset in 0..count {
-        let index = range.start + (first + offset) % count;
+    // Most often the first that is looked at has nothing to do.
+    if let Some(server) = candidates[range.clone()].get(first)
+        && server.is_free(shape)
+        && tried.is_empty()
+    {
+        let index = range.start + first;
+        return Outcome::Found { index, room: server.lend_max_ops(), why: "shortest queue" };
+    }
+    let begin = range.start + first % range.len().max(1);
+    for index in (begin..range.end).chain(range.start..begin) {
         let Some(backlog) = scan.admit(index, &candidates[index], shape, tried) else { continue };
         if best.is_none_or(|(_, least)| backlog < least) {
             best = Some((index, backlog));

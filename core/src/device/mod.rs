@@ -21,6 +21,7 @@ pub mod known_answers;
 mod lane;
 pub(crate) mod mount;
 pub mod null;
+pub(crate) mod opened;
 pub(crate) mod registry;
 pub mod sim;
 pub mod soft;
@@ -86,8 +87,10 @@ impl DeviceState {
         matches!(self, Self::Up | Self::Degraded | Self::Probation)
     }
 
+    #[inline]
     pub(crate) fn from_number(number: u8) -> Self {
-        Self::ALL.into_iter().find(|state| *state as u8 == number).unwrap_or(Self::Gone)
+        // Numbers count from 1, in the order of `ALL`.
+        Self::ALL.get(usize::from(number).wrapping_sub(1)).copied().unwrap_or(Self::Gone)
     }
 }
 

@@ -1,6 +1,5 @@
 //! A device as the runtime keeps it: its queue, its counters, its state, and the engine behind its run token.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,7 +7,6 @@ use crate::algorithm::Algorithm;
 use crate::balancer::Rates;
 use crate::clock::Nanos;
 use crate::config::Config;
-use crate::context::Context;
 use crate::health::beat::Beat;
 use crate::health::selftest::Selftest;
 use crate::health::shadow::Shadow;
@@ -28,7 +26,8 @@ use crate::worker::control::TICK_NS;
 
 use super::fault::FaultSpec;
 use super::mount::Mount;
-use super::{Answer, DeviceInfo, DeviceState, DirectDevice, Handle, QueuedDevice, QueuedOp, RUN_MAX_OPS};
+use super::opened::Opened;
+use super::{Answer, DeviceInfo, DeviceState, DirectDevice, QueuedDevice, QueuedOp, RUN_MAX_OPS};
 
 /// A device to be added.
 pub enum Engine {
@@ -82,14 +81,6 @@ pub(crate) struct FaultRow {
     pub(crate) number: u64,
 }
 
-/// A context, at one of its stages, that is open on the device.
-#[derive(Debug)]
-pub(crate) struct Open {
-    pub(crate) context: Arc<Context>,
-    pub(crate) handle: Handle,
-    pub(crate) used: u64,
-}
-
 /// What only the holder of the run token touches.
 #[derive(Debug)]
 pub(crate) struct Exec {
@@ -98,10 +89,7 @@ pub(crate) struct Exec {
     pub(crate) fault_number: u64,
     /// The device changed its sort: whoever looks after it from now on must be told.
     pub(crate) is_remounted: bool,
-    /// By number of the context.
-    pub(crate) sessions: HashMap<u64, Open>,
-    /// The one used last, so that a run of one session is looked up once.
-    pub(crate) last: Option<(u64, Arc<Context>, Handle)>,
+    pub(crate) sessions: Opened,
     pub(crate) delivery: Delivery,
     pub(crate) uses: u64,
     /// `uses` when the run began: sessions used since then stay open.
@@ -198,8 +186,8 @@ impl Drop for Exec {
             selftest.abandon(&mut self.engine);
         }
         Shared::drop_beat(self);
-        for (_, open) in self.sessions.drain() {
-            self.engine.close(open.handle);
+        for handle in self.sessions.drain() {
+            self.engine.close(handle);
         }
     }
 }
@@ -272,8 +260,7 @@ impl Device {
                 engine,
                 fault_number: 0,
                 is_remounted: false,
-                sessions: HashMap::new(),
-                last: None,
+                sessions: Opened::default(),
                 delivery: Delivery::default(),
                 uses: 0,
                 run_began: 0,

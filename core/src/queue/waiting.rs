@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::OnceLock;
 
 use arrayvec::ArrayVec;
+use crossbeam_utils::CachePadded;
 
 use super::fair::Fair;
 use super::ring::Ring;
@@ -62,6 +63,8 @@ pub(crate) struct Waiting {
     returned: OnceLock<Ring>,
     limit: usize,
     counts: [AtomicUsize; PRIORITIES],
+    /// Their sum: a submitter's first look.
+    total: CachePadded<AtomicUsize>,
     /// The token admits one dispatcher at a time.
     pub(crate) lines: Lock<Lines>,
     /// Somebody found the token taken: its holder looks once more.
@@ -76,6 +79,7 @@ impl Waiting {
             returned: OnceLock::new(),
             limit: slots * 2,
             counts: std::array::from_fn(|_| AtomicUsize::new(0)),
+            total: CachePadded::new(AtomicUsize::new(0)),
             lines: Lock::new(Lines::default()),
             wanted: AtomicBool::new(false),
         }
@@ -84,7 +88,7 @@ impl Waiting {
     /// Puts a ticket into the inbox, unless it is full, which it can be only of stale ones.
     pub(crate) fn push(&self, priority: usize, entry: u64, were_out: bool) -> bool {
         let ring = if were_out { &self.returned } else { &self.inbox };
-        self.counts[priority].fetch_add(1, Ordering::SeqCst);
+        self.enters(priority);
         let ticket = entry | (priority as u64) << TICKET_PRIORITY;
         let is_in = ring.get_or_init(|| Ring::new(self.limit)).push(&[ticket]) == 1;
         if !is_in {
@@ -95,8 +99,13 @@ impl Waiting {
 
     /// As `push`, for the holder of the token: straight into its line.
     pub(crate) fn put(&self, lines: &mut Lines, place: Place, entry: u64, were_out: bool) {
-        self.counts[place.priority].fetch_add(1, Ordering::SeqCst);
+        self.enters(place.priority);
         lines.push(place, entry, were_out);
+    }
+
+    fn enters(&self, priority: usize) {
+        self.total.fetch_add(1, Ordering::SeqCst);
+        self.counts[priority].fetch_add(1, Ordering::SeqCst);
     }
 
     /// Sorts the inbox into the lines. `place` says where a ticket belongs, or nothing if it is stale.
@@ -125,6 +134,7 @@ impl Waiting {
     #[inline]
     pub(crate) fn left(&self, priority: usize) {
         self.counts[priority].fetch_sub(1, Ordering::SeqCst);
+        self.total.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Whether there are more stale tickets than operations can be.
@@ -134,18 +144,18 @@ impl Waiting {
 
     /// Tickets of all priorities, stale ones included.
     pub(crate) fn total_ops(&self) -> usize {
-        self.counts.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+        self.total.load(Ordering::Relaxed)
     }
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        !self.blocks(0)
+        self.total.load(Ordering::Relaxed) == 0
     }
 
     /// Whether something of this or a higher priority waits.
     #[inline]
     pub(crate) fn blocks(&self, priority: usize) -> bool {
-        self.counts[priority..].iter().any(|count| count.load(Ordering::Relaxed) > 0)
+        !self.is_empty() && self.counts[priority..].iter().any(|count| count.load(Ordering::Relaxed) > 0)
     }
 }
 

@@ -5,6 +5,7 @@ pub mod histogram;
 mod collect;
 pub(crate) mod counter;
 mod report;
+pub(crate) mod tally;
 
 pub use histogram::Histogram;
 pub use report::{

@@ -17,7 +17,14 @@ impl Session {
     pub fn burst(&self, capacity_ops: usize) -> Burst {
         let capacity_ops = capacity_ops.max(1);
         let face = self.shared.faces.register(Way::Queue(Box::new(CompletionQueue::new(capacity_ops))));
-        Burst { session: self.clone(), face, capacity_ops, outstanding_ops: 0, refused: Vec::new(), ready: Vec::new() }
+        Burst {
+            session: self.clone(),
+            face,
+            capacity_ops,
+            outstanding_ops: 0,
+            refused: Vec::new(),
+            ready: Vec::new(),
+        }
     }
 }
 
@@ -45,7 +52,6 @@ impl Burst {
     /// many were accepted. The rest stays in `requests`; a request that can never be accepted is moved to
     /// [`Burst::refused`].
     pub fn submit(&mut self, requests: &mut Vec<Request>) -> usize {
-        let shared = Arc::clone(&self.session.shared);
         let mut accepted = 0;
         let mut full = Vec::new();
         while full.is_empty() && !requests.is_empty() && self.outstanding_ops < self.capacity_ops {
@@ -61,15 +67,14 @@ impl Burst {
             self.face.live.fetch_add(count as u64, Ordering::AcqRel);
             let (mut taken, mut refusals) = (0, 0);
             let (session, chunk) = (&self.session.state, requests.drain(..count));
-            shared.accept_under(session, None, chunk, self.face.id, 0, picked, |_, result| {
-                match result {
-                    Ok(_) => taken += 1,
-                    Err(refused) => {
-                        refusals += 1;
-                        match refused.error {
-                            Error::Full { .. } | Error::TenantFull { .. } => full.push(refused.request),
-                            _ => self.refused.push(*refused),
-                        }
+            let shared = &self.session.shared;
+            shared.accept_under(session, None, chunk, self.face.id, 0, picked, |_, result| match result {
+                Ok(_) => taken += 1,
+                Err(refused) => {
+                    refusals += 1;
+                    match refused.error {
+                        Error::Full { .. } | Error::TenantFull { .. } => full.push(refused.request),
+                        _ => self.refused.push(*refused),
                     }
                 }
             });
@@ -94,9 +99,17 @@ impl Burst {
             limit_ns: shared.config.inline_max_ns,
             count: requests.len().min(self.capacity_ops - self.outstanding_ops),
         };
-        let ran = shared.run_inline(order, &mut requests[..count], &mut self.ready, |_, _| {});
+        let ran = match &mut requests[..count] {
+            // One alone: the compiler knows that there is but one.
+            [request] => shared.run_inline(order, std::slice::from_mut(request), &mut self.ready, |_, _| {}),
+            requests => shared.run_inline(order, requests, &mut self.ready, |_, _| {}),
+        };
         if let Inline::Ran(count) = ran {
-            requests.drain(..count);
+            if count == requests.len() {
+                requests.clear();
+            } else {
+                requests.drain(..count);
+            }
             self.outstanding_ops += count;
         }
         ran

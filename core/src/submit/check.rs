@@ -4,6 +4,7 @@ use super::{Shape, iv};
 use crate::algorithm::{Algorithm, OpKind};
 use crate::context::Context;
 use crate::error::Error;
+use crate::key::Uses;
 use crate::op::{Iv, Request};
 use crate::route;
 use crate::session::SessionSpec;
@@ -40,12 +41,66 @@ pub(super) fn check(shared: &Shared, context: &Context, request: &Request) -> Re
     Ok(Shape::new(spec.algorithm, kind, spec.priority, got))
 }
 
-/// What a request is, unless its session has no such kind of operation; nothing else is checked.
-#[inline]
-pub(super) fn shape(spec: &SessionSpec, request: &Request) -> Option<Shape> {
-    let kind = kind(spec, request.kind).ok()?;
-    let shape = Shape::new(spec.algorithm, kind, spec.priority, request.data.len());
-    Some(shape.flagged(false, request.chain.is_some(), false))
+/// What the requests of a session without a route must be, in the form that is quickest to check.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    /// The shape of an operation, without kind and length.
+    shape: Shape,
+    /// Bits of the kinds of operation, by number.
+    kinds: u8,
+    /// Number of the only kind, or 0.
+    only_kind: u8,
+    iv_len: u8,
+    takes_aad: bool,
+    /// Lengths are whole blocks of so many bytes.
+    block: u8,
+    /// Least length of what is decrypted.
+    tag_len: u8,
+    /// The runtime pads.
+    pub(crate) pads: bool,
+}
+
+impl Rules {
+    pub(crate) fn of(spec: &SessionSpec) -> Self {
+        let algorithm = spec.algorithm;
+        let kinds = algorithm.ops();
+        Self {
+            shape: Shape::new(algorithm, OpKind::Encrypt, spec.priority, 0).without_kind(),
+            kinds: kinds.iter().fold(0, |bits, kind| bits | 1 << *kind as u8),
+            only_kind: if let [kind] = kinds { *kind as u8 } else { 0 },
+            iv_len: algorithm.iv_len() as u8,
+            takes_aad: algorithm.is_authenticated(),
+            block: if algorithm.needs_whole_blocks() { algorithm.block_len() as u8 } else { 1 },
+            tag_len: algorithm.tag_len(OpKind::Decrypt) as u8,
+            pads: spec.pads(),
+        }
+    }
+
+    /// What a request is, unless its session has no such kind of operation; nothing else is checked.
+    #[inline(always)]
+    pub(crate) fn rough_shape(&self, request: &Request) -> Option<Shape> {
+        let kind = request.kind.map_or(self.only_kind, |kind| kind as u8);
+        let is_chunk = request.chain.is_some();
+        (kind > 0 && self.kinds & 1 << kind != 0)
+            .then(|| self.shape.with_kind_and_bytes(kind, request.data.len()).flagged(false, is_chunk, false))
+    }
+
+    /// What a request is, if it is right beyond doubt. `None` says nothing: [`check`] decides.
+    #[inline(always)]
+    pub(crate) fn shape(&self, request: &Request, uses: Uses, bytes_max: usize) -> Option<Shape> {
+        let shape = self.rough_shape(request)?;
+        let length = request.data.len();
+        let is_decrypt = shape.kind_number() == OpKind::Decrypt as u8;
+        let text = if is_decrypt { length.wrapping_sub(usize::from(self.tag_len)) } else { length };
+        let is_right = uses.allows_number(shape.kind_number())
+            && length <= bytes_max
+            && text <= length
+            && !request.runtime_iv
+            && request.iv.len() == usize::from(self.iv_len)
+            && (self.takes_aad || request.aad.is_empty())
+            && (self.block == 1 || text % usize::from(self.block) == 0);
+        is_right.then_some(shape)
+    }
 }
 
 /// The iv of a request that leaves it to the runtime, for the context that it is carried out under.

@@ -41,9 +41,7 @@ impl Session {
     pub(crate) fn submit_now(&self, pinned: &Arc<Keys>, request: Request) -> Result<OpFuture, Refused> {
         match self.shared.accept_one(&self.state, Some(pinned), request, self.shared.config.inline_max_ns) {
             Ok(Accepted::Done(completion)) => Ok(OpFuture { stage: Stage::Done(completion) }),
-            Ok(Accepted::Slot(index)) => {
-                Ok(OpFuture::pending(&self.shared, index))
-            }
+            Ok(Accepted::Slot(index)) => Ok(OpFuture::pending(&self.shared, index)),
             Err(refused) => Err(*refused),
         }
     }
@@ -59,9 +57,15 @@ pub struct OpFuture {
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "an allocation would cost more than the move")]
 enum Stage {
-    New { session: Session, request: Request },
+    New {
+        session: Session,
+        request: Request,
+    },
     /// In the main queue; the slot is this future's until it is taken or abandoned.
-    Pending { shared: Arc<Shared>, index: u32 },
+    Pending {
+        shared: Arc<Shared>,
+        index: u32,
+    },
     /// Carried out before it was asked for.
     Done(Completion),
     Over,

@@ -23,6 +23,7 @@ use crate::device::registry::{Device, Exec};
 use crate::device::{DeviceError, DirectOp, Handle, RUN_MAX_OPS};
 use crate::error::{OpError, Progress};
 use crate::foreign::guarded;
+use crate::key::Uses;
 use crate::op::{Completion, Output, Request};
 use crate::padding;
 use crate::queue::slab::Held;
@@ -56,7 +57,8 @@ impl<'s> Entry<'s> for Request {
 
 /// Where completions go that are there at once.
 pub(crate) trait Done {
-    fn put(&mut self, completion: Completion);
+    /// Adds all of them. They are built where they are to stay: copying what was just written stalls the processor.
+    fn put(&mut self, completions: impl Iterator<Item = Completion>);
     /// The latest `count`.
     fn latest(&mut self, count: usize) -> &mut [Completion];
     /// Takes one of the latest `count` out.
@@ -65,8 +67,8 @@ pub(crate) trait Done {
 
 impl Done for Vec<Completion> {
     #[inline]
-    fn put(&mut self, completion: Completion) {
-        self.push(completion);
+    fn put(&mut self, completions: impl Iterator<Item = Completion>) {
+        self.extend(completions);
     }
     #[inline]
     fn latest(&mut self, count: usize) -> &mut [Completion] {
@@ -81,8 +83,8 @@ impl Done for Vec<Completion> {
 
 impl Done for Option<Completion> {
     #[inline]
-    fn put(&mut self, completion: Completion) {
-        *self = Some(completion);
+    fn put(&mut self, mut completions: impl Iterator<Item = Completion>) {
+        *self = completions.next();
     }
     #[inline]
     fn latest(&mut self, _count: usize) -> &mut [Completion] {
@@ -118,14 +120,31 @@ pub(crate) enum Inline {
     No,
 }
 
-/// What is known of a run before it begins.
+/// One operation of a run.
+struct Planned {
+    handle: Handle,
+    /// Where its context is among those open on the device.
+    place: usize,
+    /// Its length as it was submitted.
+    bytes: u64,
+}
+
+/// A session on the device.
+struct Lookup<'s> {
+    session: &'s SessionState,
+    place: usize,
+    handle: Handle,
+    uses: Uses,
+}
+
+/// A run, checked.
 struct Plan {
+    /// Of the first operation; of the others algorithm and kind are the same.
     shape: Shape,
-    handles: ArrayVec<Handle, RUN_MAX_OPS>,
-    /// Lengths as they were submitted.
-    lengths: ArrayVec<u64, RUN_MAX_OPS>,
+    ops: ArrayVec<Planned, RUN_MAX_OPS>,
     bytes: u64,
     is_padded: bool,
+    started: Nanos,
 }
 
 /// What a run has brought to its end.
@@ -133,24 +152,6 @@ struct Ended {
     ops: u64,
     bytes: u64,
     failed: u64,
-}
-
-/// Operations of one session, accounted for together.
-#[derive(Default)]
-struct Group {
-    ops: u64,
-    bytes: u64,
-}
-
-impl Group {
-    #[inline]
-    fn count(&mut self, session: Option<&SessionState>) {
-        let Self { ops, bytes } = std::mem::take(self);
-        let Some(session) = session.filter(|_| ops > 0) else { return };
-        session.inline.add(ops);
-        session.bytes.add(bytes);
-        session.tenant.count_inline(ops, bytes);
-    }
 }
 
 /// Runs of few operations are measured this often, once the rate is known.
@@ -163,7 +164,7 @@ const RATE_KNOWN: u64 = 64;
 impl Shared {
     /// Carries operations out on this thread, if it may; they begin at the front of `entries`, and are of one algorithm
     /// and kind. Completions go to `done` in the order of the entries; `on` hears of the place of one that was given a slot.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn run_inline<'s, E: Entry<'s>>(
         &self,
         order: Order<'s>,
@@ -176,34 +177,40 @@ impl Shared {
         if !session.is_plain || order.limit_ns == 0 || self.is_stopping() {
             return Inline::No;
         }
-        let Some(shape) = check::shape(&session.spec, first.request()) else { return Inline::No };
+        let Some(shape) = session.rules.rough_shape(first.request()) else { return Inline::No };
         if self.waiting.blocks(shape.priority()) || session.tenant.is_limited() {
             return Inline::No;
         }
         let binding = session.binding();
         let shape = shape.flagged(!binding.is_none(), false, false);
         let routing = self.routing.load();
-        let Pick::Device(device, room) = routing.pick(shape, &Tried::none(), binding) else { return Inline::No };
+        let Pick::Device(device, room) = routing.pick(shape, &Tried::none(), binding) else {
+            return Inline::No;
+        };
         let picked = || Inline::Picked(Arc::clone(device), room);
         if !device.is_open_to_submitters() || !is_short(device, shape, order.count, order.limit_ns) {
             return picked();
         }
         let Some(mut exec) = device.exec.try_lock() else { return picked() };
-        if !device.is_open_to_submitters() || exec.is_busy_otherwise() || self.shadow_rate(device, &mut exec) > 0.0 {
+        if !device.is_open_to_submitters()
+            || exec.is_busy_otherwise()
+            || self.shadow_rate(device, &mut exec) > 0.0
+        {
             drop(exec);
             self.after_inline(device);
             return picked();
         }
         let count = entries.len().min(room).min(device.run_max_ops);
-        let plan = self.plan_inline(device, &mut exec, &order, &mut entries[..count]);
-        if plan.handles.is_empty() {
+        let started = self.now();
+        let mut plan = Plan { shape: Shape(0), ops: ArrayVec::new(), bytes: 0, is_padded: false, started };
+        self.plan_run(device, &mut exec, &order, &mut entries[..count], &mut plan);
+        let count = plan.ops.len();
+        if count == 0 {
             drop(exec);
             self.after_inline(device);
             return picked();
         }
-        let count = plan.handles.len();
-        let results: Option<Vec<_>> = self.run_planned(device, &mut exec, &order, &plan, &mut entries[..count], done);
-        if let Some(results) = results {
+        if let Some(results) = self.run_planned(device, &mut exec, &plan, &mut entries[..count], done) {
             self.go_on_elsewhere(device, &order, &plan, &mut entries[..count], done, &results, on);
         }
         drop(exec);
@@ -223,99 +230,123 @@ impl Shared {
         }
     }
 
-    /// Checks operations from the front, as long as they can be carried out together, and makes them ready.
-    #[inline]
-    fn plan_inline<'s, E: Entry<'s>>(
+    /// Checks operations from the front, as long as they can be carried out together.
+    #[inline(always)]
+    fn plan_run<'s, E: Entry<'s>>(
         &self,
         device: &Device,
         exec: &mut Exec,
         order: &Order<'s>,
         entries: &mut [E],
-    ) -> Plan {
-        let mut plan = Plan { shape: Shape(0), handles: ArrayVec::new(), lengths: ArrayVec::new(), bytes: 0, is_padded: false };
-        self.begin_run(device, exec);
+        plan: &mut Plan,
+    ) {
+        self.begin_run(exec);
+        let mut current: Option<Lookup<'s>> = None;
         for entry in entries {
             let session = entry.session().unwrap_or(order.session);
-            let number = match order.pinned {
-                Some(context) => context.number,
-                None => session.current_number.load(Ordering::Acquire),
+            let looked_up = match &current {
+                Some(current) if std::ptr::eq(current.session, session) => current,
+                _ => {
+                    let is_first = current.is_none();
+                    let Some(found) = self.look_up(device, exec, session, order, is_first) else { break };
+                    current.insert(found)
+                }
             };
-            let Some(handle) = self.handle_inline(device, exec, session, order.pinned, number) else { break };
-            let Some((_, context, _)) = &exec.last else { break };
-            if !session.is_plain || session.tenant.is_limited() {
-                break;
-            }
-            let Ok(shape) = check::check(self, context, entry.request()) else { break };
             let request = entry.request_mut();
-            let shape = shape.flagged(false, request.chain.is_some(), false);
-            if plan.handles.is_empty() {
+            let shape = match session.rules.shape(request, looked_up.uses, self.config.op_max_bytes) {
+                Some(shape) => shape,
+                None => match self.judge(exec, looked_up.place, request) {
+                    Some(shape) => shape,
+                    None => break,
+                },
+            };
+            if plan.ops.is_empty() {
                 plan.shape = shape;
-                plan.is_padded = session.spec.pads();
-            } else if !shape.is_like(plan.shape)
-                || plan.is_padded != session.spec.pads()
-                || session.binding() != order.session.binding()
-            {
+                plan.is_padded = session.rules.pads;
+            } else if !shape.is_like(plan.shape) || plan.is_padded != session.rules.pads {
                 break;
             }
-            if request.runtime_iv {
-                let Ok(iv) = check::make_iv(self, context) else { break };
-                request.iv = iv;
-                request.runtime_iv = false;
-            }
-            plan.bytes += shape.bytes() as u64;
-            plan.lengths.push(shape.bytes() as u64);
-            plan.handles.push(handle);
+            let bytes = shape.bytes() as u64;
+            plan.bytes += bytes;
+            plan.ops.push(Planned { handle: looked_up.handle, place: looked_up.place, bytes });
         }
-        plan
     }
 
-    /// The handle of a context on the device. One that is not open there yet is held while it is opened.
-    #[inline]
-    fn handle_inline(
+    /// Finds a session on the device; one that is not open there yet is opened. `None` if its operations are not for this run.
+    fn look_up<'s>(
+        &self,
+        device: &Device,
+        exec: &mut Exec,
+        session: &'s SessionState,
+        order: &Order<'s>,
+        is_first: bool,
+    ) -> Option<Lookup<'s>> {
+        if !is_first
+            && (!session.is_plain
+                || session.tenant.is_limited()
+                || session.binding() != order.session.binding())
+        {
+            return None;
+        }
+        let number = match order.pinned {
+            Some(context) => context.number,
+            None => session.current_number.load(Ordering::Acquire),
+        };
+        let (place, handle) = self.open_inline(device, exec, session, order.pinned, number)?;
+        let uses = exec.sessions.at(place)?.context.uses;
+        Some(Lookup { session, place, handle, uses })
+    }
+
+    /// What the short check does not pass is judged by the long one; an iv is made if one is asked for.
+    #[cold]
+    fn judge(&self, exec: &Exec, place: usize, request: &mut Request) -> Option<Shape> {
+        let context = &exec.sessions.at(place)?.context;
+        let shape = check::check(self, context, request).ok()?;
+        if request.runtime_iv {
+            request.iv = check::make_iv(self, context).ok()?;
+            request.runtime_iv = false;
+        }
+        Some(shape.flagged(false, request.chain.is_some(), false))
+    }
+
+    /// Where a context is open on the device. One that is not open there yet is held while it is opened.
+    #[inline(always)]
+    fn open_inline(
         &self,
         device: &Device,
         exec: &mut Exec,
         session: &SessionState,
         pinned: Option<&Arc<Context>>,
         number: u64,
-    ) -> Option<Handle> {
-        if let Some((last, _, handle)) = &exec.last
-            && *last == number
-        {
-            return Some(*handle);
-        }
-        if pinned.is_some() || exec.sessions.contains_key(&number) {
-            return self.handle(device, exec, number).ok();
+    ) -> Option<(usize, Handle)> {
+        if pinned.is_some() || exec.sessions.find(number).is_some() {
+            return self.open_on(device, exec, number).ok();
         }
         let held = session.hold_current(1).ok()?;
-        let handle = (held.number == number).then(|| self.handle(device, exec, number).ok()).flatten();
+        let opened = (held.number == number).then(|| self.open_on(device, exec, number).ok()).flatten();
         self.release_context(&held, 1);
-        handle
+        opened
     }
 
     /// Carries a planned run out. The results, if not all are good.
-    #[inline]
+    #[inline(always)]
     fn run_planned<'s, E: Entry<'s>>(
         &self,
         device: &Arc<Device>,
         exec: &mut Exec,
-        order: &Order<'s>,
         plan: &Plan,
         entries: &mut [E],
         done: &mut impl Done,
     ) -> Option<Vec<Result<(), DeviceError>>> {
         let count = entries.len();
-        device.inline_ops.store(count, Ordering::Relaxed);
-        let started = self.now();
-        for entry in entries.iter_mut() {
-            let completion = begin(entry.request_mut(), device, plan);
-            done.put(completion);
-        }
+        let is_padded_now = plan.is_padded && plan.shape.kind() == OpKind::Encrypt;
+        let pad_to = is_padded_now.then(|| plan.shape.algorithm().block_len());
+        done.put(entries.iter_mut().map(|entry| begin(entry.request_mut(), device, pad_to)));
         let latest = done.latest(count);
         let mut ops: ArrayVec<DirectOp<'_>, RUN_MAX_OPS> = ArrayVec::new();
-        for ((entry, completion), handle) in entries.iter().zip(latest.iter_mut()).zip(&plan.handles) {
+        for ((entry, completion), planned) in entries.iter().zip(latest.iter_mut()).zip(&plan.ops) {
             ops.push(DirectOp {
-                handle: *handle,
+                handle: planned.handle,
                 algorithm: plan.shape.algorithm(),
                 kind: plan.shape.kind(),
                 iv: &completion.iv,
@@ -326,15 +357,17 @@ impl Shared {
                 result: None,
             });
         }
+        device.inline_ops.store(count, Ordering::Relaxed);
         let outcome = match &exec.engine {
             Mount::Direct(engine) => guarded(|| engine.execute(&mut ops)),
             _ => None,
         };
-        let all_done = ops.iter().all(|op| op.result == Some(Ok(())));
+        device.inline_ops.store(0, Ordering::Relaxed);
+        let all_done = ops.iter().all(|op| matches!(op.result, Some(Ok(()))));
         let results = (!all_done).then(|| results(&ops, outcome.is_none()));
         drop(ops);
         let finished = self.now();
-        let service_ns = finished.since(started);
+        let service_ns = finished.since(plan.started);
         for completion in latest.iter_mut() {
             completion.service_ns = service_ns;
             completion.total_ns = service_ns;
@@ -346,24 +379,16 @@ impl Shared {
         if plan.is_padded && plan.shape.kind() == OpKind::Decrypt {
             unpad(latest, results.as_deref(), plan, &mut ended);
         }
-        device.inline_ops.store(0, Ordering::Relaxed);
-        self.count_inline(device, exec, plan, (started, finished), &ended);
-        count_sessions(order.session, plan, entries, results.as_deref(), latest, ended.failed);
+        count_sessions(exec, plan, results.as_deref(), latest, ended.failed);
+        self.count_inline(device, exec, plan, finished, &ended);
         results
     }
 
     /// Counts what is over at every station together.
-    #[inline]
-    fn count_inline(
-        &self,
-        device: &Device,
-        exec: &mut Exec,
-        plan: &Plan,
-        (started, finished): (Nanos, Nanos),
-        ended: &Ended,
-    ) {
-        let count = plan.handles.len() as u64;
-        let service_ns = finished.since(started);
+    #[inline(always)]
+    fn count_inline(&self, device: &Device, exec: &mut Exec, plan: &Plan, finished: Nanos, ended: &Ended) {
+        let count = plan.ops.len() as u64;
+        let service_ns = finished.since(plan.started);
         let cells = &device.cells;
         cells.bytes.add(ended.bytes);
         cells.by_kind[plan.kind()].add(ended.ops);
@@ -381,7 +406,7 @@ impl Shared {
         if ended.ops == count && (is_due || device.rates.samples(plan.shape) < RATE_KNOWN) {
             device.rates.note_run(plan.shape, count, plan.bytes, service_ns, finished);
         }
-        self.arrivals.note(started, plan.shape, plan.handles.len());
+        self.arrivals.note(plan.started, plan.shape, plan.ops.len());
     }
 
     /// What the device failed, and can be done elsewhere, gets a slot and goes on as if it had had one from the start.
@@ -411,7 +436,7 @@ impl Shared {
             }
             let place_now = place - taken_out;
             let Some(completion) = done.latest(count - taken_out).get_mut(place_now) else { continue };
-            completion.data.truncate(plan.lengths[place] as usize);
+            completion.data.truncate(plan.ops[place].bytes as usize);
             match self.give_slot(device, order, entry, completion, reason) {
                 Some(held) => {
                     again.push((place, held));
@@ -425,7 +450,8 @@ impl Shared {
                     device.cells.inline.add(1);
                     let session = entry.session().unwrap_or(order.session);
                     session.failed.add(1);
-                    Group { ops: 1, bytes: 0 }.count(Some(session));
+                    session.inline.add(1, 0);
+                    session.tenant.inline.add(1, 0);
                 }
             }
         }
@@ -473,7 +499,7 @@ impl Shared {
         let mut request = std::mem::take(entry.request_mut());
         request.data = std::mem::take(&mut completion.data);
         request.chain = completion.chain.take();
-        let shape = check::shape(&context.session.spec, &request)?;
+        let shape = session.rules.rough_shape(&request)?;
         let mut held = held.attempted(1, device.id);
         self.fill(&mut held, &context, request, shape, order.face, order.position, self.now());
         let meta = held.meta();
@@ -508,8 +534,13 @@ fn results(ops: &[DirectOp<'_>], has_panicked: bool) -> Vec<Result<(), DeviceErr
 
 /// Writes the failures that are final into the completions; what goes on elsewhere is not counted as ended.
 #[cold]
-fn settle(completions: &mut [Completion], results: &[Result<(), DeviceError>], plan: &Plan, ended: &mut Ended) {
-    for ((completion, result), length) in completions.iter_mut().zip(results).zip(&plan.lengths) {
+fn settle(
+    completions: &mut [Completion],
+    results: &[Result<(), DeviceError>],
+    plan: &Plan,
+    ended: &mut Ended,
+) {
+    for ((completion, result), planned) in completions.iter_mut().zip(results).zip(&plan.ops) {
         match *result {
             Ok(()) => continue,
             Err(DeviceError::DecryptionFailed) => {
@@ -518,7 +549,7 @@ fn settle(completions: &mut [Completion], results: &[Result<(), DeviceError>], p
             }
             Err(DeviceError::Failed { source_intact: true, .. }) => {
                 ended.ops -= 1;
-                ended.bytes -= length;
+                ended.bytes -= planned.bytes;
                 continue;
             }
             Err(DeviceError::Failed { reason, progress, .. }) => {
@@ -534,7 +565,12 @@ fn settle(completions: &mut [Completion], results: &[Result<(), DeviceError>], p
 }
 
 /// Takes the padding off what was decrypted.
-fn unpad(completions: &mut [Completion], results: Option<&[Result<(), DeviceError>]>, plan: &Plan, ended: &mut Ended) {
+fn unpad(
+    completions: &mut [Completion],
+    results: Option<&[Result<(), DeviceError>]>,
+    plan: &Plan,
+    ended: &mut Ended,
+) {
     let block = plan.shape.algorithm().block_len();
     for (place, completion) in completions.iter_mut().enumerate() {
         let is_done = results.is_none_or(|results| results[place].is_ok());
@@ -546,42 +582,49 @@ fn unpad(completions: &mut [Completion], results: Option<&[Result<(), DeviceErro
     }
 }
 
-/// Counts what is over in its sessions and tenants.
-#[inline]
-fn count_sessions<'s, E: Entry<'s>>(
-    own: &'s SessionState,
+/// Counts what is over in its sessions and tenants, those of one session together.
+#[inline(always)]
+fn count_sessions(
+    exec: &Exec,
     plan: &Plan,
-    entries: &[E],
     results: Option<&[Result<(), DeviceError>]>,
     completions: &[Completion],
     failed: u64,
 ) {
-    let mut group = Group::default();
-    let mut last: Option<&'s SessionState> = None;
-    for (place, (entry, bytes)) in entries.iter().zip(&plan.lengths).enumerate() {
-        if results.is_some_and(|results| is_to_go_on(results[place])) {
+    let (mut ops, mut bytes, mut last) = (0, 0, usize::MAX);
+    let count = |place, ops, bytes| {
+        if let Some(open) = exec.sessions.at(place) {
+            open.count(ops, bytes);
+        }
+    };
+    for (number, planned) in plan.ops.iter().enumerate() {
+        if results.is_some_and(|results| is_to_go_on(results[number])) {
             continue;
         }
-        let session = entry.session().unwrap_or(own);
-        if last.is_none_or(|before| !std::ptr::eq(before, session)) {
-            group.count(last);
-            last = Some(session);
+        if planned.place != last {
+            count(last, ops, bytes);
+            (ops, bytes, last) = (0, 0, planned.place);
         }
-        group.ops += 1;
-        group.bytes += bytes;
-        if failed > 0 && completions[place].result.is_err() {
-            session.failed.add(1);
+        ops += 1;
+        bytes += planned.bytes;
+        if failed > 0
+            && completions[number].result.is_err()
+            && let Some(open) = exec.sessions.at(planned.place)
+        {
+            open.context.session.failed.add(1);
         }
     }
-    group.count(last);
+    count(last, ops, bytes);
 }
 
 /// A completion that has everything but its outcome.
-#[inline]
-fn begin(request: &mut Request, device: &Device, plan: &Plan) -> Completion {
+#[inline(always)]
+fn begin(request: &mut Request, device: &Device, pad_to: Option<usize>) -> Completion {
     let mut data = std::mem::take(&mut request.data);
-    if plan.is_padded && plan.shape.kind() == OpKind::Encrypt && request.chain.as_ref().is_none_or(|chain| chain.last) {
-        padding::pad_pkcs7(&mut data, plan.shape.algorithm().block_len());
+    if let Some(block) = pad_to
+        && request.chain.as_ref().is_none_or(|chain| chain.last)
+    {
+        padding::pad_pkcs7(&mut data, block);
     }
     Completion {
         result: Ok(()),
@@ -601,7 +644,7 @@ fn begin(request: &mut Request, device: &Device, plan: &Plan) -> Completion {
 }
 
 /// Whether so many operations like this are short work for the device: nobody else is worth waking for them.
-#[inline]
+#[inline(always)]
 fn is_short(device: &Device, shape: Shape, count: usize, limit_ns: u64) -> bool {
     if limit_ns == u64::MAX {
         return true;

@@ -5,7 +5,7 @@ pub(crate) mod batch;
 pub(crate) mod blocking;
 pub(crate) mod burst;
 pub(crate) mod callback;
-mod check;
+pub(crate) mod check;
 pub(crate) mod face;
 pub(crate) mod future;
 pub(crate) mod inline;
@@ -182,6 +182,17 @@ impl Shape {
         // 40 bits of length, 8 of algorithm, 4 of kind, 3 of priority.
         let bytes = (bytes as u64).min((1 << 40) - 1);
         Self(bytes | (algorithm as u64) << 40 | (kind as u64) << 48 | u64::from(priority) << 52)
+    }
+
+    /// Without its kind.
+    pub(crate) fn without_kind(self) -> Self {
+        Self(self.0 & !(0xf << 48))
+    }
+
+    /// Of this kind, by number, and length; it had neither.
+    #[inline]
+    pub(crate) fn with_kind_and_bytes(self, kind: u8, bytes: usize) -> Self {
+        Self(self.0 | u64::from(kind) << 48 | (bytes as u64).min((1 << 40) - 1))
     }
 
     #[inline]

@@ -39,7 +39,7 @@ impl Shared {
         if slots.is_empty() {
             return false;
         }
-        self.begin_run(device, exec);
+        self.begin_run(exec);
         if device.counters().in_flight_ops == 0 {
             exec.lent.begin(now);
         }

@@ -9,7 +9,7 @@ use crate::algorithm::OpKind;
 use crate::clock::Nanos;
 use crate::context::Context;
 use crate::device::mount::Mount;
-use crate::device::registry::{Device, Exec, Open};
+use crate::device::registry::{Device, Exec};
 use crate::device::{DeviceError, DirectOp, Handle, RUN_MAX_OPS};
 use crate::error::{Error, OpError, Progress};
 use crate::foreign::guarded;
@@ -35,7 +35,7 @@ impl Shared {
         if slots.is_empty() {
             return false;
         }
-        self.begin_run(device, exec);
+        self.begin_run(exec);
         let started = self.now();
         let first_starts = mark_started(&slots);
         device.cells.started.add(slots.len() as u64);
@@ -129,31 +129,39 @@ impl Shared {
     }
 
     /// From here on, no session that is used is closed to make room, until the next run begins.
-    pub(crate) fn begin_run(&self, device: &Device, exec: &mut Exec) {
+    pub(crate) fn begin_run(&self, exec: &mut Exec) {
         exec.run_began = exec.uses;
-        if exec.sessions.len() + RUN_MAX_OPS > device.info.sessions_max {
-            // The shortcut does not note the use.
-            exec.last = None;
-        }
     }
 
     /// The handle of a context on the device, opened now if need be.
+    #[inline]
     pub(crate) fn handle(&self, device: &Device, exec: &mut Exec, id: u64) -> Result<Handle, DeviceError> {
-        if let Some((last, _, handle)) = &exec.last
-            && *last == id
-        {
-            return Ok(*handle);
-        }
+        self.open_on(device, exec, id).map(|(_, handle)| handle)
+    }
+
+    /// Where a context is open on the device, and its handle; it is opened now if need be.
+    #[inline]
+    pub(crate) fn open_on(
+        &self,
+        device: &Device,
+        exec: &mut Exec,
+        id: u64,
+    ) -> Result<(usize, Handle), DeviceError> {
         exec.uses += 1;
-        let uses = exec.uses;
-        if let Some(open) = exec.sessions.get_mut(&id) {
-            open.used = uses;
-            exec.last = Some((id, Arc::clone(&open.context), open.handle));
-            return Ok(open.handle);
+        if let Some(place) = exec.sessions.find(id)
+            && let Some(open) = exec.sessions.at_mut(place)
+        {
+            open.used = exec.uses;
+            return Ok((place, open.handle));
         }
+        self.open_now(device, exec, id)
+    }
+
+    #[cold]
+    fn open_now(&self, device: &Device, exec: &mut Exec, id: u64) -> Result<(usize, Handle), DeviceError> {
         let failed =
             |reason| DeviceError::Failed { reason, progress: Progress::NotStarted, source_intact: true };
-        let context = self.context_on(exec, id).ok_or(failed("session is gone"))?;
+        let context = self.context(id).ok_or(failed("session is gone"))?;
         let part = context.part(id).ok_or(failed("session is gone"))?;
         if device.is_full_of_sessions(exec) {
             self.close_idle_session(exec);
@@ -162,29 +170,24 @@ impl Shared {
             Error::NoDevice { .. } => failed(NOT_SUPPORTED),
             _ => failed("session could not be opened"),
         })?;
-        exec.last = Some((id, Arc::clone(&context), handle));
-        exec.sessions.insert(id, Open { context, handle, used: uses });
-        Ok(handle)
+        let uses = exec.uses;
+        Ok((exec.sessions.insert(id, context, handle, uses), handle))
     }
 
     /// Closes the session that was used least lately, to make room for another. The device has none of its operations.
     pub(crate) fn close_idle_session(&self, exec: &mut Exec) {
         let idle = exec.sessions.iter().filter(|(_, open)| open.used <= exec.run_began);
-        let oldest = idle.min_by_key(|(_, open)| open.used).map(|(id, _)| *id);
-        exec.last = None;
-        if let Some(open) = oldest.and_then(|id| exec.sessions.remove(&id)) {
-            exec.engine.close(open.handle);
+        let oldest = idle.min_by_key(|(_, open)| open.used).map(|(id, _)| id);
+        if let Some(handle) = oldest.and_then(|id| exec.sessions.remove(id)) {
+            exec.engine.close(handle);
         }
     }
 
     /// The context of an operation on the device.
     pub(crate) fn context_on(&self, exec: &Exec, id: u64) -> Option<Arc<Context>> {
-        match &exec.last {
-            Some((last, context, _)) if *last == id => Some(Arc::clone(context)),
-            _ => match exec.sessions.get(&id) {
-                Some(open) => Some(Arc::clone(&open.context)),
-                None => self.context(id),
-            },
+        match exec.sessions.get(id) {
+            Some(open) => Some(Arc::clone(&open.context)),
+            None => self.context(id),
         }
     }
 
@@ -366,13 +369,10 @@ impl SessionGroup {
             session.tenant.completed.add(self.ops);
             shared.release_context(context, self.ops);
         };
-        match &exec.last {
-            Some((id, context, _)) if *id == self.id => account(context),
-            _ => match exec.sessions.get(&self.id) {
-                Some(open) => account(&open.context),
-                // Closed here to make room for another session, while this one had operations on the device.
-                None => shared.context(self.id).iter().for_each(|context| account(context)),
-            },
+        match exec.sessions.get(self.id) {
+            Some(open) => account(&open.context),
+            // Closed here to make room for another session, while this one had operations on the device.
+            None => shared.context(self.id).iter().for_each(|context| account(context)),
         }
     }
 }

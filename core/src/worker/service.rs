@@ -112,11 +112,8 @@ impl Shared {
         for letter in mail {
             match letter {
                 Mail::Close(session) => {
-                    if exec.last.as_ref().is_some_and(|(id, ..)| *id == session) {
-                        exec.last = None;
-                    }
-                    if let Some(open) = exec.sessions.remove(&session) {
-                        exec.engine.close(open.handle);
+                    if let Some(handle) = exec.sessions.remove(session) {
+                        exec.engine.close(handle);
                     }
                     if let Some(shadow) = &mut exec.shadow {
                         shadow.forget(session);
@@ -196,7 +193,7 @@ impl Shared {
     }
 
     fn put_fault(&self, device: &Arc<Device>, exec: &mut Exec, spec: FaultSpec, number: u64) {
-        let sessions = exec.sessions.values().map(|open| (open.handle, open.context.session.id));
+        let sessions = exec.sessions.iter().map(|(_, open)| (open.handle, open.context.session.id));
         let lost = exec.engine.put_fault(spec, self.now(), sessions);
         exec.fault_number = number;
         self.take_back_lost(device, &lost);
