@@ -35,7 +35,7 @@ impl DirectDevice for Cramped {
 
 #[test]
 fn i4_sessions_that_make_room_for_each_other_keep_their_own_keys() {
-    let mut simulation = Simulation::new(Config { workers: 1, ..Config::default() });
+    let mut simulation = Simulation::new(Config { workers: 1, inline_max_ns: 0, ..Config::default() });
     let runtime = simulation.runtime().clone();
     runtime.add_device("cramped", Engine::Direct(Arc::new(Cramped(Soft::new()))), 0).unwrap();
     let own = Runtime::start(Config { workers: 1, ..Config::default() }).unwrap();
@@ -66,7 +66,9 @@ fn i4_sessions_that_make_room_for_each_other_keep_their_own_keys() {
 
 #[test]
 fn a_refused_chunk_leaves_the_stream_as_it_was() {
-    let runtime = Runtime::start(Config { workers: 1, main_queue_max_ops: 1, ..Config::default() }).unwrap();
+    // What is carried out at once needs no place in the main queue.
+    let config = Config { workers: 1, main_queue_max_ops: 1, inline_max_ns: 0, ..Config::default() };
+    let runtime = Runtime::start(config).unwrap();
     runtime.add_device_of_kind("soft0", "soft", &[], 0).unwrap();
     let spec = SessionSpec::new(Algorithm::Aes128Cbc).padding(Padding::Pkcs7);
     let session = runtime.session(spec, Key::new(vec![7; 16])).unwrap();

@@ -450,7 +450,7 @@ mod tests {
 
     use super::*;
     use crate::device::soft::Soft;
-    use crate::device::{Run, Score};
+    use crate::device::{Handle, Run, Score};
     use crate::error::Error;
     use crate::key::Key;
     use crate::session::SessionSpec;

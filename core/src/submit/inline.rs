@@ -260,10 +260,11 @@ impl Shared {
                     None => break,
                 },
             };
+            let is_padded = session.rules.pads && request.chain.as_ref().is_none_or(|chain| chain.last);
             if plan.ops.is_empty() {
                 plan.shape = shape;
-                plan.is_padded = session.rules.pads;
-            } else if !shape.is_like(plan.shape) || plan.is_padded != session.rules.pads {
+                plan.is_padded = is_padded;
+            } else if !shape.is_like(plan.shape) || plan.is_padded != is_padded {
                 break;
             }
             let bytes = shape.bytes() as u64;
@@ -456,6 +457,7 @@ impl Shared {
             }
         }
         if errors > 0 {
+            device.cells.errors.add(errors);
             self.device_failed(device, errors, why);
         }
         for (place, held) in again {
@@ -621,9 +623,7 @@ fn count_sessions(
 #[inline(always)]
 fn begin(request: &mut Request, device: &Device, pad_to: Option<usize>) -> Completion {
     let mut data = std::mem::take(&mut request.data);
-    if let Some(block) = pad_to
-        && request.chain.as_ref().is_none_or(|chain| chain.last)
-    {
+    if let Some(block) = pad_to {
         padding::pad_pkcs7(&mut data, block);
     }
     Completion {

@@ -64,6 +64,8 @@ impl Life {
             heartbeat_ns: *chance.of(&[0, 200_000_000]),
             repair_backoff_ns: *chance.of(&[0, 100_000_000]),
             seed,
+            // Half of the lives go through slots and queues always.
+            inline_max_ns: if seed.is_multiple_of(2) { Config::default().inline_max_ns } else { 0 },
             ..Config::default()
         };
         let mut life = Self {

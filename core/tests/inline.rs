@@ -1,0 +1,242 @@
+//! Operations that a submitter carries out at once, and what becomes of them when the device fails them.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use acrypto_core::device::soft::Soft;
+use acrypto_core::device::{DeviceError, DeviceInfo, DirectDevice, Engine, Handle, Run, Score};
+use acrypto_core::error::Progress;
+use acrypto_core::simulation::Simulation;
+use acrypto_core::{
+    Algorithm, Bind, CallbackSession, Config, Error, Key, OpError, OpKind, Padding, Request, Runtime,
+    Session, SessionSpec,
+};
+
+const IV: [u8; 16] = [9; 16];
+
+/// How the device behaves.
+const WELL: u8 = 0;
+const REFUSES: u8 = 1;
+const STOPS_HALF_WAY: u8 = 2;
+const PANICS: u8 = 3;
+
+/// `soft`, and it fails every second operation of a run as it is told to.
+struct Moody(Soft, Arc<AtomicU8>);
+
+impl DirectDevice for Moody {
+    fn info(&self) -> DeviceInfo {
+        DeviceInfo { kind: "moody", ..self.0.info() }
+    }
+    fn probe(&self, spec: &SessionSpec) -> Option<Score> {
+        self.0.probe(spec)
+    }
+    fn open(&self, spec: &SessionSpec, key: &Key) -> Result<Handle, Error> {
+        self.0.open(spec, key)
+    }
+    fn close(&self, handle: Handle) {
+        self.0.close(handle);
+    }
+    fn execute(&self, run: &mut Run<'_>) {
+        let mood = self.1.load(Ordering::Relaxed);
+        if mood == PANICS {
+            panic!("out of order");
+        }
+        let failed =
+            |progress, source_intact| DeviceError::Failed { reason: "moody", progress, source_intact };
+        for (number, op) in run.iter_mut().enumerate() {
+            match mood {
+                REFUSES if number % 2 == 1 => op.result = Some(Err(failed(Progress::NotStarted, true))),
+                STOPS_HALF_WAY if number % 2 == 1 => {
+                    self.0.execute(std::slice::from_mut(op));
+                    op.result = Some(Err(failed(Progress::MaybeExecuted, false)));
+                }
+                _ => self.0.execute(std::slice::from_mut(op)),
+            }
+        }
+    }
+}
+
+/// No thread but this one, a moody device, and one to fall back on.
+fn moody(with_other: bool) -> (Simulation, Arc<AtomicU8>) {
+    let simulation = Simulation::new(Config { error_budget_ops: 1_000, ..Config::default() });
+    let mood = Arc::new(AtomicU8::new(WELL));
+    let engine = Engine::Direct(Arc::new(Moody(Soft::new(), Arc::clone(&mood))));
+    simulation.runtime().add_device("moody0", engine, 0).unwrap();
+    if with_other {
+        simulation.runtime().add_device_of_kind("soft0", "soft", &[], 0).unwrap();
+    }
+    (simulation, mood)
+}
+
+fn session(runtime: &Runtime) -> Session {
+    let spec = SessionSpec::new(Algorithm::Aes128Ctr).bind(Bind::prefer("moody0"));
+    runtime.session(spec, Key::new(vec![7; 16])).unwrap()
+}
+
+fn requests(count: u8) -> Vec<Request> {
+    (0..count).map(|byte| Request::encrypt(vec![byte; 100], IV).with_user_data(u64::from(byte))).collect()
+}
+
+/// What `requests` come to.
+fn expected(byte: u8) -> Vec<u8> {
+    let runtime = Runtime::start(Config { workers: 1, ..Config::default() }).unwrap();
+    runtime.add_device_of_kind("soft0", "soft", &[], 0).unwrap();
+    let session = runtime.session(SessionSpec::new(Algorithm::Aes128Ctr), Key::new(vec![7; 16])).unwrap();
+    session.call(Request::encrypt(vec![byte; 100], IV)).unwrap().data
+}
+
+fn sums_hold(runtime: &Runtime, ops: u64) {
+    let stats = runtime.stats();
+    assert_eq!((stats.accepted_ops, stats.completed_ops, stats.main_queue_ops), (ops, ops, 0));
+    assert_eq!((stats.dispatched_ops, stats.started_ops, stats.finished_ops), (ops, ops, ops));
+    for device in runtime.devices() {
+        let counters = device.counters;
+        assert_eq!((counters.queued_ops, counters.in_flight_ops), (0, 0), "{}", device.name);
+    }
+    let sessions = runtime.sessions();
+    let submitted: u64 = sessions.iter().map(|session| session.submitted_ops).sum();
+    let completed: u64 = sessions.iter().map(|session| session.completed_ops).sum();
+    assert_eq!((submitted, completed), (ops, ops));
+    let tenants = runtime.tenants();
+    assert_eq!(tenants.iter().map(|tenant| tenant.completed_ops).sum::<u64>(), ops);
+}
+
+#[test]
+fn i1_i2_what_a_device_fails_at_once_is_carried_out_elsewhere() {
+    let (mut simulation, mood) = moody(true);
+    let runtime = simulation.runtime().clone();
+    let session = session(&runtime);
+    let mut burst = session.burst(8);
+    let mut all = Vec::new();
+    for this in [WELL, REFUSES, WELL] {
+        mood.store(this, Ordering::Relaxed);
+        assert_eq!(burst.submit(&mut requests(8)), 8);
+        while burst.outstanding_ops() > 0 {
+            simulation.step();
+            burst.poll(&mut all, 8);
+        }
+    }
+    assert_eq!(all.len(), 24);
+    for completion in &all {
+        assert!(completion.result.is_ok());
+        assert_eq!(completion.data, expected(completion.user_data as u8), "{}", completion.user_data);
+    }
+    assert_eq!(all.iter().filter(|completion| completion.attempts == 2).count(), 4);
+    sums_hold(&runtime, 24);
+    assert_eq!(runtime.stats().total.count(), 24);
+    assert_eq!(runtime.device("moody0").unwrap().errors_ops, 4);
+}
+
+#[test]
+fn i4_what_was_left_half_done_is_wiped_and_told() {
+    let (simulation, mood) = moody(true);
+    let runtime = simulation.runtime().clone();
+    let mut burst = session(&runtime).burst(8);
+    mood.store(STOPS_HALF_WAY, Ordering::Relaxed);
+    assert_eq!(burst.submit(&mut requests(8)), 8);
+    let mut all = Vec::new();
+    burst.poll(&mut all, 8);
+    let (good, bad): (Vec<_>, Vec<_>) = all.iter().partition(|completion| completion.result.is_ok());
+    assert_eq!((good.len(), bad.len()), (4, 4));
+    for completion in bad {
+        assert!(matches!(completion.result, Err(OpError::Broken { attempts: 1, reason: "moody", .. })));
+        assert!(completion.data.iter().all(|byte| *byte == 0) && !completion.source_intact);
+    }
+    sums_hold(&runtime, 8);
+    assert_eq!(runtime.stats().failed_ops, 4);
+}
+
+#[test]
+fn i2_a_device_that_panics_at_once_ends_each_operation_once() {
+    let (simulation, mood) = moody(true);
+    let runtime = simulation.runtime().clone();
+    let mut burst = session(&runtime).burst(8);
+    mood.store(PANICS, Ordering::Relaxed);
+    assert_eq!(burst.submit(&mut requests(8)), 8);
+    let mut all = Vec::new();
+    burst.poll(&mut all, 8);
+    assert_eq!(all.iter().filter(|completion| completion.result.is_err()).count(), 8);
+    sums_hold(&runtime, 8);
+}
+
+#[test]
+fn i2_nobody_left_breaks_what_was_failed_at_once() {
+    let (simulation, mood) = moody(false);
+    let runtime = simulation.runtime().clone();
+    let session = session(&runtime);
+    mood.store(REFUSES, Ordering::Relaxed);
+    let mut burst = session.burst(2);
+    assert_eq!(burst.submit(&mut requests(2)), 2);
+    let mut all = Vec::new();
+    while burst.outstanding_ops() > 0 {
+        burst.poll(&mut all, 2);
+    }
+    let broken = all.iter().find(|completion| completion.result.is_err()).unwrap();
+    assert!(matches!(broken.result, Err(OpError::Broken { attempts: 1, .. })));
+    assert_eq!(broken.data, vec![1; 100], "the source is intact");
+    sums_hold(&runtime, 2);
+}
+
+#[test]
+fn i7_a_callback_that_submits_does_not_pile_up_on_the_stack() {
+    const OPS: usize = 100_000;
+    let runtime = Runtime::start(Config { workers: 1, ..Config::default() }).unwrap();
+    runtime.add_device_of_kind("soft0", "soft", &[], 0).unwrap();
+    let session = runtime.session(SessionSpec::new(Algorithm::Aes128Ctr), Key::new(vec![7; 16])).unwrap();
+    let again: Arc<Mutex<Option<Arc<CallbackSession>>>> = Arc::default();
+    let (done, ended) = (Arc::new(AtomicUsize::new(0)), std::sync::mpsc::channel());
+    let callback = {
+        let (again, done, end) = (Arc::clone(&again), Arc::clone(&done), ended.0);
+        session.with_callback(move |completion| {
+            let next = Request::encrypt(completion.data, IV);
+            if done.fetch_add(1, Ordering::Relaxed) + 1 == OPS {
+                end.send(()).unwrap();
+                return;
+            }
+            let callback = again.lock().unwrap().clone();
+            if let Some(callback) = callback {
+                callback.submit(next).unwrap();
+            }
+        })
+    };
+    let callback = Arc::new(callback);
+    *again.lock().unwrap() = Some(Arc::clone(&callback));
+    callback.submit(Request::encrypt(vec![0; 64], IV)).unwrap();
+    ended.1.recv().unwrap();
+    again.lock().unwrap().take();
+    assert_eq!(done.load(Ordering::Relaxed), OPS);
+}
+
+#[test]
+fn i4_padding_is_put_on_and_judged_at_once_too() {
+    let simulation = Simulation::new(Config::default());
+    let runtime = simulation.runtime();
+    runtime.add_device_of_kind("soft0", "soft", &[], 0).unwrap();
+    let spec = SessionSpec::new(Algorithm::Aes128Cbc).padding(Padding::Pkcs7);
+    let session = runtime.session(spec, Key::new(vec![7; 16])).unwrap();
+    let sealed = session.call(Request::encrypt(vec![5; 20], IV)).unwrap().data;
+    assert_eq!(sealed.len(), 32);
+    assert_eq!(session.call(Request::decrypt(sealed.clone(), IV)).unwrap().data, vec![5; 20]);
+    let mut forged = sealed;
+    forged[15] ^= 0x80;
+    let broken = session.call(Request::decrypt(forged, IV)).unwrap();
+    assert_eq!(broken.result, Err(OpError::DecryptionFailed));
+    assert!(broken.data.is_empty());
+    assert_eq!(runtime.stats().failed_ops, 1);
+}
+
+#[test]
+fn an_operation_above_the_limit_of_short_work_goes_through_the_queue() {
+    let simulation = Simulation::new(Config { inline_max_ns: 0, ..Config::default() });
+    let runtime = simulation.runtime();
+    runtime.add_device_of_kind("soft0", "soft", &[], 0).unwrap();
+    let session = runtime.session(SessionSpec::new(Algorithm::Sha256), Key::none()).unwrap();
+    let mut burst = session.burst(1);
+    burst.submit(&mut vec![Request::new(OpKind::Digest, vec![1; 64])]);
+    assert_eq!(runtime.stats().queued_ops, 1);
+    let mut done = Vec::new();
+    assert_eq!(burst.poll(&mut done, 1), 1);
+    sums_hold(runtime, 1);
+}
