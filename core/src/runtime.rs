@@ -121,7 +121,7 @@ impl Runtime {
         Ok(id)
     }
 
-    /// Adds a device of a built-in kind: `soft`, `sim` or `null`.
+    /// Adds a device of a built-in kind: `soft`, `aws-lc`, `multi`, `sim` or `null`.
     ///
     /// # Errors
     /// As [`Runtime::add_device`], and [`Error::UnknownKind`], [`Error::UnknownParameter`], [`Error::BadParameter`].

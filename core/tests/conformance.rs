@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use acrypto_core::conformance::{self, Failure};
 use acrypto_core::device::bridge::{BlockingBridge, BlockingDevice};
 use acrypto_core::device::fault::Faulted;
+use acrypto_core::device::multi::Multi;
 use acrypto_core::device::null::Null;
 use acrypto_core::device::sim::{Profile, Sim};
 use acrypto_core::device::soft::Soft;
@@ -72,11 +73,13 @@ type Make = fn() -> Engine;
 
 #[test]
 fn every_built_in_device_and_a_bridged_library_pass() {
+    let multi = || Engine::Direct(Arc::new(Multi::new()));
     let null = || Engine::Direct(Arc::new(Null));
     let devices: &[(&str, Make)] = &[
         ("soft", soft),
         #[cfg(feature = "aws-lc")]
         ("aws-lc", aws_lc),
+        ("multi", multi),
         ("null", null),
         ("sim", sim),
         ("bridge", bridge),

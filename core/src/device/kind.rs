@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Engine;
 #[cfg(feature = "aws-lc")]
 use super::aws_lc::AwsLc;
+use super::multi::Multi;
 use super::null::Null;
 use super::sim::{Profile, Sim};
 use super::soft::Soft;
@@ -15,6 +16,7 @@ pub(crate) const KINDS: &[&str] = &[
     "soft",
     #[cfg(feature = "aws-lc")]
     "aws-lc",
+    "multi",
     "sim",
     "null",
 ];
@@ -24,6 +26,7 @@ pub(crate) fn build(kind: &str, parameters: &[(String, String)]) -> Result<Engin
         "soft" => none(parameters).map(|()| Engine::Direct(Arc::new(Soft::new()))),
         #[cfg(feature = "aws-lc")]
         "aws-lc" => none(parameters).map(|()| Engine::Direct(Arc::new(AwsLc::new()))),
+        "multi" => none(parameters).map(|()| Engine::Direct(Arc::new(Multi::new()))),
         "null" => none(parameters).map(|()| Engine::Direct(Arc::new(Null))),
         "sim" => Profile::parse(parameters).map(|profile| Engine::Queued(Box::new(Sim::new(profile)))),
         _ => Err(Error::UnknownKind { kind: kind.to_owned() }),

@@ -20,6 +20,7 @@ pub mod known_answers;
 #[cfg(any(feature = "aws-lc", test))]
 mod lane;
 pub(crate) mod mount;
+pub mod multi;
 pub mod null;
 pub(crate) mod opened;
 pub(crate) mod registry;

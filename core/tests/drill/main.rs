@@ -26,6 +26,7 @@ const KINDS: &[&str] = &[
     "soft",
     #[cfg(feature = "aws-lc")]
     "aws-lc",
+    "multi",
     "sim",
 ];
 

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 #[cfg(feature = "aws-lc")]
 use acrypto_core::device::aws_lc::AwsLc;
+use acrypto_core::device::multi::Multi;
 use acrypto_core::device::sim::{Profile, Sim};
 use acrypto_core::device::soft::Soft;
-use acrypto_core::{Algorithm, Config, Engine, Key, OpKind, Padding, Runtime, Session, SessionSpec};
+use acrypto_core::{Algorithm, Class, Config, Engine, Key, OpKind, Padding, Runtime, Session, SessionSpec};
 
 type Make = fn() -> Engine;
 type Has = fn(Algorithm) -> bool;
@@ -19,9 +20,14 @@ const KINDS: &[(&str, Make, Has)] = &[
     (
         "aws-lc",
         || Engine::Direct(Arc::new(AwsLc::new())),
+        |algorithm| !matches!(algorithm.class(), Class::Ecb | Class::EncryptThenMac | Class::Random),
+    ),
+    (
+        "multi",
+        || Engine::Direct(Arc::new(Multi::new())),
         |algorithm| {
-            use acrypto_core::Class;
-            !matches!(algorithm.class(), Class::Ecb | Class::EncryptThenMac | Class::Random)
+            matches!(algorithm.class(), Class::Cbc | Class::Ctr)
+                || matches!(algorithm, Algorithm::Sha256 | Algorithm::HmacSha256)
         },
     ),
     (

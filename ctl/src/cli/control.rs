@@ -78,7 +78,7 @@ pub enum DeviceCommand {
     Add {
         /// Its name
         name: String,
-        /// What it is: soft, aws-lc, sim or null
+        /// What it is: soft, aws-lc, multi, sim or null
         #[arg(long, value_name = "K")]
         kind: String,
         /// Parameters of its kind

@@ -19,7 +19,7 @@ mod encrypt_then_mac;
 #[cfg(test)]
 pub(crate) mod harness;
 mod hash;
-mod open;
+pub(in crate::device) mod open;
 mod random;
 mod slab;
 #[cfg(test)]
@@ -29,7 +29,7 @@ const QUEUE_MAX_OPS: usize = 512;
 const SESSIONS_MAX: usize = 1 << 20;
 
 /// A session as this device holds it: the key schedule, and what to do with it.
-trait Context: Send + Sync {
+pub(in crate::device) trait Context: Send + Sync {
     /// Carries out one operation of the context's own algorithm. Refuses wrong lengths instead of panicking.
     fn execute(&self, op: &mut DirectOp<'_>) -> Result<(), DeviceError>;
 }
@@ -127,8 +127,8 @@ fn answer(session: Option<&slab::Session>, op: &mut DirectOp<'_>) {
 }
 
 /// An operation that was not begun because it makes no sense; the runtime lets none of these through.
-fn refused(reason: &'static str) -> DeviceError {
+pub(in crate::device) fn refused(reason: &'static str) -> DeviceError {
     DeviceError::Failed { reason, progress: Progress::NotStarted, source_intact: true }
 }
 
-type SharedContext = Arc<dyn Context>;
+pub(in crate::device) type SharedContext = Arc<dyn Context>;

@@ -21,7 +21,7 @@ use super::encrypt_then_mac::EncryptThenMac;
 use super::hash::{Digester, Hmac};
 use super::random::Random;
 
-pub(super) fn context(algorithm: Algorithm, key: &Key) -> Result<SharedContext, Error> {
+pub(in crate::device) fn context(algorithm: Algorithm, key: &Key) -> Result<SharedContext, Error> {
     if algorithm == Algorithm::Null {
         return Err(Error::NoDevice { algorithm });
     }
