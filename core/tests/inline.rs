@@ -240,3 +240,122 @@ fn an_operation_above_the_limit_of_short_work_goes_through_the_queue() {
     assert_eq!(burst.poll(&mut done, 1), 1);
     sums_hold(runtime, 1);
 }
+
+/// `soft`, which says that it gains by many at once, and notes how many there were.
+struct Gaining(Soft, Arc<AtomicUsize>);
+
+impl DirectDevice for Gaining {
+    fn info(&self) -> DeviceInfo {
+        DeviceInfo { kind: "gaining", ..self.0.info() }
+    }
+    fn probe(&self, spec: &SessionSpec) -> Option<Score> {
+        self.0.probe(spec)
+    }
+    fn open(&self, spec: &SessionSpec, key: &Key) -> Result<Handle, Error> {
+        self.0.open(spec, key)
+    }
+    fn close(&self, handle: Handle) {
+        self.0.close(handle);
+    }
+    fn execute(&self, run: &mut Run<'_>) {
+        self.1.fetch_max(run.len(), Ordering::Relaxed);
+        self.0.execute(run);
+    }
+    fn gains(&self, kind: OpKind, algorithm: Algorithm) -> bool {
+        (kind, algorithm) == (OpKind::Encrypt, Algorithm::Aes128Cbc)
+    }
+}
+
+#[test]
+fn tasks_that_submit_at_the_same_time_make_one_run() {
+    const TASKS: usize = 64;
+    let simulation = Simulation::new(Config::default());
+    let runtime = simulation.runtime();
+    let most = Arc::new(AtomicUsize::new(0));
+    let engine = Engine::Direct(Arc::new(Gaining(Soft::new(), Arc::clone(&most))));
+    runtime.add_device("gaining0", engine, 0).unwrap();
+    most.store(0, Ordering::Relaxed);
+    let spec = SessionSpec::new(Algorithm::Aes128Cbc);
+    let sessions: Vec<Session> =
+        (0..TASKS).map(|key| runtime.session(spec.clone(), Key::new(vec![key as u8; 16])).unwrap()).collect();
+    let executor = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    executor.block_on(async {
+        let tasks: Vec<_> = sessions
+            .iter()
+            .map(|session| tokio::spawn(session.submit(Request::encrypt(vec![3; 64], IV))))
+            .collect();
+        for task in tasks {
+            assert!(task.await.unwrap().unwrap().result.is_ok());
+        }
+    });
+    assert!(
+        most.load(Ordering::Relaxed) >= TASKS - 1,
+        "{most:?}: all but the first, who did not know of the others"
+    );
+
+    // One alone waits for nobody.
+    most.store(0, Ordering::Relaxed);
+    executor.block_on(async {
+        for _ in 0..10 {
+            let ready = sessions[0].submit(Request::encrypt(vec![3; 64], IV)).await;
+            assert!(ready.unwrap().result.is_ok());
+        }
+    });
+    assert_eq!(most.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn i2_i5_a_burst_of_many_sessions_uses_the_key_of_each() {
+    for inline_max_ns in [0, Config::default().inline_max_ns] {
+        let simulation =
+            Simulation::new(Config { inline_max_ns, main_queue_max_ops: 24, ..Config::default() });
+        let runtime = simulation.runtime();
+        runtime.add_device_of_kind("soft0", "soft", &[], 0).unwrap();
+        let spec = SessionSpec::new(Algorithm::Aes128Ctr);
+        let sessions: Vec<Session> =
+            (0..8).map(|key| runtime.session(spec.clone(), Key::new(vec![key; 16])).unwrap()).collect();
+        let expected: Vec<Vec<u8>> = sessions
+            .iter()
+            .map(|session| session.call(Request::encrypt(vec![1; 100], IV)).unwrap().data)
+            .collect();
+        let mut burst = sessions[0].burst(64);
+        let request = |number: usize| {
+            (&sessions[number % 8], Request::encrypt(vec![1; 100], IV).with_user_data(number as u64))
+        };
+        let mut entries: Vec<(&Session, Request)> = (0..50).map(request).collect();
+        let mut all = Vec::new();
+        while !entries.is_empty() || burst.outstanding_ops() > 0 {
+            burst.submit_each(&mut entries);
+            assert!(
+                entries.is_sorted_by_key(|(_, request)| request.user_data),
+                "what is left is in its order"
+            );
+            burst.poll(&mut all, 64);
+        }
+        all.sort_by_key(|completion| completion.user_data);
+        assert_eq!(all.len(), 50);
+        for (number, completion) in all.iter().enumerate() {
+            assert_eq!(completion.data, expected[number % 8], "{number}");
+        }
+        sums_hold(runtime, 58);
+    }
+}
+
+#[test]
+fn a_session_of_another_runtime_is_refused_by_its_number() {
+    let (ours, theirs) = (Simulation::new(Config::default()), Simulation::new(Config::default()));
+    let open = |simulation: &Simulation| {
+        simulation.runtime().add_device_of_kind("soft0", "soft", &[], 0).unwrap();
+        let spec = SessionSpec::new(Algorithm::Aes128Ctr);
+        simulation.runtime().session(spec, Key::new(vec![1; 16])).unwrap()
+    };
+    let (own, foreign) = (open(&ours), open(&theirs));
+    let mut burst = own.burst(4);
+    let request = || Request::encrypt(vec![1; 64], IV);
+    let mut entries = vec![(&own, request()), (&foreign, request()), (&own, request())];
+    assert_eq!(burst.submit_each(&mut entries), 2);
+    assert!(entries.is_empty());
+    let refused = burst.refused();
+    assert_eq!(refused.len(), 1);
+    assert!(matches!(refused[0].error, Error::UnknownSession { .. }));
+}

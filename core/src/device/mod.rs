@@ -188,6 +188,12 @@ pub trait DirectDevice: Send + Sync {
     fn close(&self, handle: Handle);
     /// Carries out every operation of the run and sets each one's result.
     fn execute(&self, run: &mut Run<'_>);
+    /// Whether operations like this are done sooner in a run of many than one after the other: then those of tasks that
+    /// submit at the same time are put together. Asked once, when the device is added.
+    fn gains(&self, kind: OpKind, algorithm: Algorithm) -> bool {
+        let _ = (kind, algorithm);
+        false
+    }
 }
 
 /// A device that answers later: it reads a shared source and writes memory of its own. No call may block.

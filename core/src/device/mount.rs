@@ -7,6 +7,7 @@ use super::fault::{FaultSpec, Faulted};
 use super::null::Null;
 use super::registry::Engine;
 use super::{DeviceInfo, DirectDevice, Handle, QueuedDevice, Ticket};
+use crate::algorithm::{Algorithm, OpKind};
 use crate::clock::Nanos;
 use crate::context::Part;
 use crate::error::Error;
@@ -53,6 +54,13 @@ impl Mount {
             Self::Queued(device) => device.info(),
             Self::Faulted(device) => device.info(),
         }
+    }
+
+    /// Bits of the kinds of operation that gain by being many in a run.
+    pub(crate) fn gains(&self, algorithm: Algorithm) -> u8 {
+        let Self::Direct(device) = self else { return 0 };
+        let gains = |kind: &&OpKind| guarded(|| device.gains(**kind, algorithm)).unwrap_or(false);
+        algorithm.ops().iter().filter(gains).fold(0, |bits, kind| bits | 1 << *kind as u8)
     }
 
     /// The engine, if it is served as a queued one.

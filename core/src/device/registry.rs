@@ -169,6 +169,8 @@ pub(crate) struct Device {
     pub(crate) exec: Lock<Exec>,
     /// Bit masks of operation kinds by algorithm number: all it can do, and those it can do to a chunk of a stream.
     kinds: Vec<(u8, u8)>,
+    /// The same of those that gain by being many.
+    gains: Vec<u8>,
 }
 
 impl Exec {
@@ -221,7 +223,9 @@ impl Device {
             *all |= 1 << capability.kind as u8;
             *streamed |= u8::from(capability.stream) << capability.kind as u8;
         }
+        let gains = Algorithm::ALL.iter().map(|algorithm| engine.gains(*algorithm)).collect();
         Self {
+            gains,
             id,
             name: name.to_owned(),
             numbers,
@@ -308,6 +312,12 @@ impl Device {
     pub(crate) fn can(&self, shape: Shape) -> bool {
         let (all, streamed) = self.kinds[shape.algorithm() as usize];
         (if shape.is_chunk() { streamed } else { all }) & (1 << shape.kind() as u8) != 0
+    }
+
+    /// Whether operations like this gain by being many in a run.
+    #[inline]
+    pub(crate) fn gains(&self, shape: Shape) -> bool {
+        self.gains[shape.algorithm() as usize] & 1 << shape.kind_number() != 0
     }
 
     pub(crate) fn knows(&self, algorithm: Algorithm) -> bool {

@@ -42,22 +42,10 @@ pub(crate) fn binding(meta: &Meta, shape: Shape) -> Binding {
 
 impl Shared {
     /// Accepts requests, at most [`RUN_MAX_OPS`], and gives each a place. `on` hears of each by its position in
-    /// `requests`: the slot it lives in, or the refusal.
-    pub(crate) fn accept(
-        &self,
-        session: &SessionState,
-        requests: impl ExactSizeIterator<Item = Request>,
-        face: u64,
-        first_position: u32,
-        on: impl FnMut(u32, Result<u32, Box<Refused>>),
-    ) {
-        self.accept_under(session, None, requests, face, first_position, None, on);
-    }
-
-    /// As `accept`, under the context that the caller has pinned, if it has: it holds it until it has the results. The
-    /// first operations go to the device that was `picked` for them already, if one was.
+    /// `requests`: the slot it lives in, or the refusal. A caller that has `pinned` a context holds it until it has the
+    /// results. The first operations go to the device that was `picked` for them already, if one was.
     #[allow(clippy::too_many_arguments, reason = "what is accepted, of whom, for whom, and where it goes")]
-    pub(crate) fn accept_under(
+    pub(crate) fn accept(
         &self,
         session: &SessionState,
         pinned: Option<&Arc<Context>>,

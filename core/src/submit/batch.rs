@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use super::face::{CompletionQueue, Face, Way};
 use super::future::INLINE_MAX_BYTES;
+use super::inline::{Inline, Order};
 use crate::device::RUN_MAX_OPS;
 use crate::op::{Completion, Refused, Request};
 use crate::queue::word::State;
@@ -53,29 +54,74 @@ impl BatchFuture {
         let face = shared.faces.register(Way::Queue(Box::new(CompletionQueue::new(requests.len()))));
         self.slots = vec![None; requests.len()];
         let mut position = 0;
-        let mut requests = requests.into_iter().peekable();
-        while requests.peek().is_some() {
+        let mut requests = requests;
+        let mut rest = requests.as_mut_slice();
+        while !rest.is_empty() {
+            let picked = match self.submit_inline(&shared, &face, rest, position) {
+                Inline::Ran(count) => {
+                    rest = rest.split_at_mut(count).1;
+                    position += count as u32;
+                    continue;
+                }
+                Inline::Picked(device, room) | Inline::Together(device, room) => Some((device, room)),
+                Inline::No => None,
+            };
             // Counted before any of them can complete; refusals are taken off again.
-            let chunk: Vec<Request> = requests.by_ref().take(RUN_MAX_OPS).collect();
+            let (chunk, behind) = rest.split_at_mut(rest.len().min(RUN_MAX_OPS));
+            rest = behind;
             let count = chunk.len() as u64;
             face.live.fetch_add(count, Ordering::AcqRel);
             let mut refusals = 0;
-            shared.accept(&self.session.state, chunk.into_iter(), face.id, position, |position, result| {
-                match result {
-                    Ok(index) => {
-                        self.slots[position as usize] = Some(index);
-                        self.missing += 1;
-                    }
-                    Err(refused) => {
-                        refusals += 1;
-                        self.results[position as usize] = Some(Err(*refused));
-                    }
+            let chunk = chunk.iter_mut().map(std::mem::take);
+            let session = &self.session.state;
+            shared.accept(session, None, chunk, face.id, position, picked, |position, result| match result {
+                Ok(index) => {
+                    self.slots[position as usize] = Some(index);
+                    self.missing += 1;
+                }
+                Err(refused) => {
+                    refusals += 1;
+                    self.results[position as usize] = Some(Err(*refused));
                 }
             });
             face.live.fetch_sub(refusals, Ordering::AcqRel);
             position += count as u32;
         }
         self.face = Some(face);
+    }
+
+    /// Carries out operations at the front of `requests` at once, if it may; the first is at `position` in the batch.
+    fn submit_inline(
+        &mut self,
+        shared: &Shared,
+        face: &Face,
+        requests: &mut [Request],
+        position: u32,
+    ) -> Inline {
+        let order = Order {
+            session: &self.session.state,
+            pinned: None,
+            face: face.id,
+            position,
+            limit_ns: shared.config.inline_max_ns,
+            count: requests.len(),
+            waker: None,
+        };
+        let (slots, missing, first) = (&mut self.slots, &mut self.missing, position as usize);
+        let chunk = requests.len().min(RUN_MAX_OPS);
+        let mut done = Vec::with_capacity(chunk);
+        let ran = shared.run_inline(order, &mut requests[..chunk], &mut done, |place, index| {
+            slots[first + place] = Some(index);
+            *missing += 1;
+        });
+        if let Inline::Ran(count) = ran {
+            // Those that were given a slot are not among them.
+            let places = (first..first + count).filter(|place| self.slots[*place].is_none());
+            for (place, completion) in places.zip(done) {
+                self.results[place] = Some(Ok(completion));
+            }
+        }
+        ran
     }
 
     fn collect(&mut self) {

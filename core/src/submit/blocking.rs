@@ -44,9 +44,11 @@ impl Session {
     pub fn call(&self, request: Request) -> Result<Completion, Refused> {
         // This thread has nothing else to do: however long it takes, it may as well do it itself.
         let limit_ns = if self.shared.config.inline_max_ns > 0 { u64::MAX } else { 0 };
-        match self.shared.accept_one(&self.state, None, request, limit_ns) {
+        match self.shared.accept_one(&self.state, None, request, limit_ns, None) {
             Ok(Accepted::Done(completion)) => Ok(completion),
-            Ok(Accepted::Slot(index)) => block_on(OpFuture::pending(&self.shared, index)),
+            Ok(Accepted::Slot(index) | Accepted::Together(index)) => {
+                block_on(OpFuture::pending(&self.shared, index))
+            }
             Err(refused) => Err(*refused),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::blocking;
 use super::face::{CompletionQueue, Face, Way};
-use super::inline::{Inline, Order};
+use super::inline::{Entry, Inline, Order};
 use crate::device::RUN_MAX_OPS;
 use crate::error::Error;
 use crate::op::{Completion, Refused, Request};
@@ -51,68 +51,92 @@ impl Burst {
     /// Submits from the front of `requests`, as many as the ring, the main queue and the tenant have room for, and returns how
     /// many were accepted. The rest stays in `requests`; a request that can never be accepted is moved to
     /// [`Burst::refused`].
+    ///
+    /// Short work is carried out here and now, on this thread, where a direct device is idle.
     pub fn submit(&mut self, requests: &mut Vec<Request>) -> usize {
+        self.hand_in(requests)
+    }
+
+    /// As [`Burst::submit`], for requests of several sessions of the same runtime. Operations of different sessions, and
+    /// hence keys, may be worked on at once: put those of one algorithm next to each other.
+    pub fn submit_each(&mut self, requests: &mut Vec<(&Session, Request)>) -> usize {
+        self.hand_in(requests)
+    }
+
+    fn hand_in<'s, E: Entry<'s>>(&'s mut self, entries: &mut Vec<E>) -> usize {
+        let Self { session: own, face, ready, refused, outstanding_ops, capacity_ops } = self;
+        let shared = &own.shared;
         let mut accepted = 0;
-        let mut full = Vec::new();
-        while full.is_empty() && !requests.is_empty() && self.outstanding_ops < self.capacity_ops {
-            let count = requests.len().min(RUN_MAX_OPS).min(self.capacity_ops - self.outstanding_ops);
-            let picked = match self.submit_inline(requests, count) {
+        // Entries in front that came back for want of room.
+        let mut kept = 0;
+        while kept == 0 && !entries.is_empty() && *outstanding_ops < *capacity_ops {
+            let room = *capacity_ops - *outstanding_ops;
+            let count = entries.len().min(RUN_MAX_OPS).min(room);
+            let first = entries[0].session();
+            let order = Order {
+                session: first.map_or(&*own.state, |session| &session.state),
+                pinned: None,
+                face: face.id,
+                position: 0,
+                limit_ns: shared.config.inline_max_ns,
+                count: entries.len().min(room),
+                waker: None,
+            };
+            let is_ours = first.is_none_or(|session| Arc::ptr_eq(&session.shared, shared));
+            let ran = match &mut entries[..count] {
+                _ if !is_ours => Inline::No,
+                // One alone: the compiler knows that there is but one.
+                [entry] => shared.run_inline(order, std::slice::from_mut(entry), ready, |_, _| {}),
+                several => shared.run_inline(order, several, ready, |_, _| {}),
+            };
+            let picked = match ran {
                 Inline::Ran(count) => {
+                    take_front(entries, count);
+                    *outstanding_ops += count;
                     accepted += count;
                     continue;
                 }
-                Inline::Picked(device, room) => Some((device, room)),
+                Inline::Picked(device, room) | Inline::Together(device, room) => Some((device, room)),
                 Inline::No => None,
             };
-            self.face.live.fetch_add(count as u64, Ordering::AcqRel);
+            let count = entries[..count].iter().take_while(|entry| is_same(entry.session(), first)).count();
+            if !is_ours {
+                let error = Error::UnknownSession { id: order.session.id };
+                let foreign = entries.drain(..count).map(|mut entry| std::mem::take(entry.request_mut()));
+                refused.extend(foreign.map(|request| Refused { error: error.clone(), request }));
+                continue;
+            }
+            face.live.fetch_add(count as u64, Ordering::AcqRel);
             let (mut taken, mut refusals) = (0, 0);
-            let (session, chunk) = (&self.session.state, requests.drain(..count));
-            let shared = &self.session.shared;
-            shared.accept_under(session, None, chunk, self.face.id, 0, picked, |_, result| match result {
-                Ok(_) => taken += 1,
-                Err(refused) => {
-                    refusals += 1;
-                    match refused.error {
-                        Error::Full { .. } | Error::TenantFull { .. } => full.push(refused.request),
-                        _ => self.refused.push(*refused),
+            let mut full = Vec::new();
+            let requests = entries[..count].iter_mut().map(|entry| std::mem::take(entry.request_mut()));
+            shared.accept(order.session, None, requests, face.id, 0, picked, |position, result| {
+                let Err(back) = result else {
+                    taken += 1;
+                    return;
+                };
+                refusals += 1;
+                match back.error {
+                    Error::Full { .. } | Error::TenantFull { .. } => {
+                        full.push((position as usize, back.request))
                     }
+                    _ => refused.push(*back),
                 }
             });
             if refusals > 0 {
-                self.face.live.fetch_sub(refusals, Ordering::AcqRel);
+                face.live.fetch_sub(refusals, Ordering::AcqRel);
             }
-            self.outstanding_ops += taken;
+            *outstanding_ops += taken;
             accepted += taken;
-        }
-        requests.splice(0..0, full);
-        accepted
-    }
-
-    /// Carries out operations at the front of the first `count` requests at once, if it may, and takes them out.
-    fn submit_inline(&mut self, requests: &mut Vec<Request>, count: usize) -> Inline {
-        let shared = &self.session.shared;
-        let order = Order {
-            session: &self.session.state,
-            pinned: None,
-            face: self.face.id,
-            position: 0,
-            limit_ns: shared.config.inline_max_ns,
-            count: requests.len().min(self.capacity_ops - self.outstanding_ops),
-        };
-        let ran = match &mut requests[..count] {
-            // One alone: the compiler knows that there is but one.
-            [request] => shared.run_inline(order, std::slice::from_mut(request), &mut self.ready, |_, _| {}),
-            requests => shared.run_inline(order, requests, &mut self.ready, |_, _| {}),
-        };
-        if let Inline::Ran(count) = ran {
-            if count == requests.len() {
-                requests.clear();
-            } else {
-                requests.drain(..count);
+            kept = full.len();
+            // What found no room comes back to the front, in its order.
+            for (place, (position, request)) in full.into_iter().enumerate() {
+                *entries[position].request_mut() = request;
+                entries.swap(place, position);
             }
-            self.outstanding_ops += count;
+            entries.drain(kept..count);
         }
-        ran
+        accepted
     }
 
     /// Takes up to `max` completions, appends them to `completions`, and returns how many. It works for its own
@@ -189,6 +213,24 @@ impl Burst {
     /// The requests that were refused since the last call.
     pub fn refused(&mut self) -> Vec<Refused> {
         std::mem::take(&mut self.refused)
+    }
+}
+
+/// Takes the first entries out; what was in them is gone already.
+#[inline]
+fn take_front<E>(entries: &mut Vec<E>, count: usize) {
+    if count == entries.len() {
+        entries.clear();
+    } else {
+        entries.drain(..count);
+    }
+}
+
+fn is_same(one: Option<&Session>, other: Option<&Session>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(&one.state, &other.state),
+        (None, None) => true,
+        _ => false,
     }
 }
 

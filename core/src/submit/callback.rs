@@ -36,13 +36,13 @@ impl CallbackSession {
         let mut request = request;
         let picked = match self.submit_inline(&mut request) {
             Inline::Ran(_) => return Ok(()),
-            Inline::Picked(device, room) => Some((device, room)),
+            Inline::Picked(device, room) | Inline::Together(device, room) => Some((device, room)),
             Inline::No => None,
         };
         self.face.live.fetch_add(1, Ordering::AcqRel);
         let mut refusal = None;
         let requests = std::iter::once(request);
-        shared.accept_under(&self.session.state, None, requests, self.face.id, 0, picked, |_, result| {
+        shared.accept(&self.session.state, None, requests, self.face.id, 0, picked, |_, result| {
             refusal = result.err();
         });
         match refusal {
@@ -71,7 +71,8 @@ impl CallbackSession {
         let shared = &self.session.shared;
         let limit_ns = shared.config.inline_max_ns;
         let session = &*self.session.state;
-        let order = Order { session, pinned: None, face: self.face.id, position: 0, limit_ns, count: 1 };
+        let order =
+            Order { session, pinned: None, face: self.face.id, position: 0, limit_ns, count: 1, waker: None };
         let mut done = None;
         let ran = shared.run_inline(order, std::slice::from_mut(request), &mut done, |_, _| {});
         if let (Some(completion), Way::Callback(call)) = (done, &self.face.way) {

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use super::Shape;
 use super::face::FUTURE;
@@ -39,9 +39,17 @@ impl Session {
     /// As [`Session::submit`], but accepted or refused here and not at the first poll, and under a context that the
     /// caller has pinned.
     pub(crate) fn submit_now(&self, pinned: &Arc<Keys>, request: Request) -> Result<OpFuture, Refused> {
-        match self.shared.accept_one(&self.state, Some(pinned), request, self.shared.config.inline_max_ns) {
+        match self.shared.accept_one(
+            &self.state,
+            Some(pinned),
+            request,
+            self.shared.config.inline_max_ns,
+            None,
+        ) {
             Ok(Accepted::Done(completion)) => Ok(OpFuture { stage: Stage::Done(completion) }),
-            Ok(Accepted::Slot(index)) => Ok(OpFuture::pending(&self.shared, index)),
+            Ok(Accepted::Slot(index) | Accepted::Together(index)) => {
+                Ok(OpFuture::pending(&self.shared, index))
+            }
             Err(refused) => Err(*refused),
         }
     }
@@ -93,12 +101,24 @@ impl Future for OpFuture {
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::New { session, request } => {
                 let limit_ns = session.shared.config.inline_max_ns;
-                match session.shared.accept_one(&session.state, None, request, limit_ns) {
+                match session.shared.accept_one(
+                    &session.state,
+                    None,
+                    request,
+                    limit_ns,
+                    Some(context.waker()),
+                ) {
                     Ok(Accepted::Done(completion)) => Poll::Ready(Ok(completion)),
                     Ok(Accepted::Slot(index)) => {
                         *self = OpFuture::pending(&session.shared, index);
                         drop(session);
                         self.poll(context)
+                    }
+                    Ok(Accepted::Together(index)) => {
+                        *self = OpFuture::pending(&session.shared, index);
+                        // Whichever task comes first again carries out what all of them have submitted.
+                        context.waker().wake_by_ref();
+                        Poll::Pending
                     }
                     Err(refused) => Poll::Ready(Err(*refused)),
                 }
@@ -125,6 +145,8 @@ pub(crate) enum Accepted {
     Done(Completion),
     /// It is on its way, in this slot.
     Slot(u32),
+    /// As `Slot`, and the caller should wait until other tasks have submitted theirs.
+    Together(u32),
 }
 
 impl Shared {
@@ -136,13 +158,18 @@ impl Shared {
         pinned: Option<&Arc<Keys>>,
         mut request: Request,
         limit_ns: u64,
+        waker: Option<&Waker>,
     ) -> Result<Accepted, Box<Refused>> {
-        let order = Order { session, pinned, face: FUTURE, position: 0, limit_ns, count: 1 };
+        let order = Order { session, pinned, face: FUTURE, position: 0, limit_ns, count: 1, waker };
         let (mut done, mut slot) = (None, None);
         let entries = std::slice::from_mut(&mut request);
         let picked = match self.run_inline(order, entries, &mut done, |_, index| slot = Some(index)) {
             Inline::Ran(_) => None,
             Inline::Picked(device, room) => Some((device, room)),
+            Inline::Together(device, room) => {
+                let index = self.accept_alone(session, pinned, request, Some((device, room)))?;
+                return Ok(Accepted::Together(index));
+            }
             Inline::No => None,
         };
         if let Some(completion) = done {
@@ -164,7 +191,7 @@ impl Shared {
     ) -> Result<u32, Box<Refused>> {
         let mut accepted = None;
         let on = |_, result| accepted = Some(result);
-        self.accept_under(session, pinned, std::iter::once(request), FUTURE, 0, picked, on);
+        self.accept(session, pinned, std::iter::once(request), FUTURE, 0, picked, on);
         accepted.unwrap_or_else(|| unreachable!("every request is accepted or refused"))
     }
 

@@ -6,7 +6,9 @@
 //! they are counted at all stations together when they are over. One that its device fails gets a slot after all, and
 //! goes on as if it had had one from the start.
 
+use std::cell::Cell;
 use std::sync::Arc;
+use std::task::Waker;
 
 use arrayvec::ArrayVec;
 
@@ -27,7 +29,7 @@ use crate::key::Uses;
 use crate::op::{Completion, Output, Request};
 use crate::padding;
 use crate::queue::slab::Held;
-use crate::session::SessionState;
+use crate::session::{Session, SessionState};
 use crate::shared::Shared;
 use crate::sync::atomic::{Ordering, fence};
 use crate::worker::run::is_fault;
@@ -37,7 +39,7 @@ pub(crate) trait Entry<'s> {
     fn request(&self) -> &Request;
     fn request_mut(&mut self) -> &mut Request;
     /// Its own session, if it does not go to that of the face.
-    fn session(&self) -> Option<&'s SessionState>;
+    fn session(&self) -> Option<&'s Session>;
 }
 
 impl<'s> Entry<'s> for Request {
@@ -50,8 +52,23 @@ impl<'s> Entry<'s> for Request {
         self
     }
     #[inline]
-    fn session(&self) -> Option<&'s SessionState> {
+    fn session(&self) -> Option<&'s Session> {
         None
+    }
+}
+
+impl<'s, 'a: 's> Entry<'s> for (&'a Session, Request) {
+    #[inline]
+    fn request(&self) -> &Request {
+        &self.1
+    }
+    #[inline]
+    fn request_mut(&mut self) -> &mut Request {
+        &mut self.1
+    }
+    #[inline]
+    fn session(&self) -> Option<&'s Session> {
+        Some(self.0)
     }
 }
 
@@ -108,6 +125,8 @@ pub(crate) struct Order<'a> {
     pub(crate) limit_ns: u64,
     /// Operations that the caller hands in, of which these are a part.
     pub(crate) count: usize,
+    /// The task that waits, if it can come back later: it may be one of many.
+    pub(crate) waker: Option<&'a Waker>,
 }
 
 /// What came of it.
@@ -116,6 +135,8 @@ pub(crate) enum Inline {
     Ran(usize),
     /// None is; the device that was picked for the first, with room for so many.
     Picked(Arc<Device>, usize),
+    /// None is, and they had better be carried out together with those of other tasks; the device picked, with room.
+    Together(Arc<Device>, usize),
     /// None is, and none was picked.
     No,
 }
@@ -154,6 +175,8 @@ struct Ended {
     failed: u64,
 }
 
+/// Tasks that submit within this time of each other, in nanoseconds, are polled one after the other.
+const CROWD_NS: u64 = 20_000;
 /// Runs of few operations are measured this often, once the rate is known.
 const RATE_EVERY: u32 = 8;
 /// Operations of a run that is always measured.
@@ -173,7 +196,7 @@ impl Shared {
         on: impl FnMut(usize, u32),
     ) -> Inline {
         let Some(first) = entries.first() else { return Inline::No };
-        let session = first.session().unwrap_or(order.session);
+        let session = first.session().map_or(order.session, |session| &session.state);
         if !session.is_plain || order.limit_ns == 0 || self.is_stopping() {
             return Inline::No;
         }
@@ -188,6 +211,12 @@ impl Shared {
             return Inline::No;
         };
         let picked = || Inline::Picked(Arc::clone(device), room);
+        if let Some(waker) = order.waker
+            && device.gains(shape)
+            && self.is_one_of_many(waker)
+        {
+            return Inline::Together(Arc::clone(device), room);
+        }
         if !device.is_open_to_submitters() || !is_short(device, shape, order.count, order.limit_ns) {
             return picked();
         }
@@ -218,6 +247,17 @@ impl Shared {
         Inline::Ran(count)
     }
 
+    /// Whether another task has submitted on this thread a moment ago, and more will before this one is polled again.
+    fn is_one_of_many(&self, waker: &Waker) -> bool {
+        thread_local! {
+            static LAST: Cell<(usize, Nanos)> = const { Cell::new((0, Nanos(0))) };
+        }
+        let this = waker.data() as usize;
+        let now = self.now();
+        let (task, time) = LAST.replace((this, now));
+        task != this && task != 0 && now.since(time) < CROWD_NS
+    }
+
     /// The run token was let go of: what came in meanwhile found it taken.
     #[inline]
     fn after_inline(&self, device: &Arc<Device>) {
@@ -243,10 +283,14 @@ impl Shared {
         self.begin_run(exec);
         let mut current: Option<Lookup<'s>> = None;
         for entry in entries {
-            let session = entry.session().unwrap_or(order.session);
+            let session = entry.session().map_or(order.session, |session| &session.state);
             let looked_up = match &current {
                 Some(current) if std::ptr::eq(current.session, session) => current,
                 _ => {
+                    // Numbers of sessions are a runtime's own.
+                    if entry.session().is_some_and(|session| !std::ptr::eq(&*session.shared, self)) {
+                        break;
+                    }
                     let is_first = current.is_none();
                     let Some(found) = self.look_up(device, exec, session, order, is_first) else { break };
                     current.insert(found)
@@ -438,7 +482,7 @@ impl Shared {
             let place_now = place - taken_out;
             let Some(completion) = done.latest(count - taken_out).get_mut(place_now) else { continue };
             completion.data.truncate(plan.ops[place].bytes as usize);
-            match self.give_slot(device, order, entry, completion, reason) {
+            match self.give_slot(device, order, entry, completion, (order.position + place as u32, reason)) {
                 Some(held) => {
                     again.push((place, held));
                     done.take_out(count - taken_out, place_now);
@@ -449,7 +493,7 @@ impl Shared {
                     device.cells.by_kind[plan.kind()].add(1);
                     device.cells.failed_ops.add(1);
                     device.cells.inline.add(1);
-                    let session = entry.session().unwrap_or(order.session);
+                    let session = entry.session().map_or(order.session, |session| &session.state);
                     session.failed.add(1);
                     session.inline.add(1, 0);
                     session.tenant.inline.add(1, 0);
@@ -473,9 +517,9 @@ impl Shared {
         order: &Order<'s>,
         entry: &mut E,
         completion: &mut Completion,
-        reason: &'static str,
+        (position, reason): (u32, &'static str),
     ) -> Option<Held<'_, Body>> {
-        let session = entry.session().unwrap_or(order.session);
+        let session = entry.session().map_or(order.session, |session| &session.state);
         let context = match order.pinned {
             Some(context) => context.hold(1).then(|| Arc::clone(context))?,
             None => session.hold_current(1).ok()?,
@@ -503,7 +547,7 @@ impl Shared {
         request.chain = completion.chain.take();
         let shape = session.rules.rough_shape(&request)?;
         let mut held = held.attempted(1, device.id);
-        self.fill(&mut held, &context, request, shape, order.face, order.position, self.now());
+        self.fill(&mut held, &context, request, shape, order.face, position, self.now());
         let meta = held.meta();
         let shape = Shape(meta.shape.load(Ordering::Relaxed));
         meta.shape.store(shape.dispatched().started().0, Ordering::Relaxed);
