@@ -184,6 +184,13 @@ impl DirectDevice for Multi {
             }
         });
     }
+
+    fn gains(&self, kind: OpKind, algorithm: Algorithm) -> bool {
+        matches!(
+            (algorithm.class(), kind),
+            (Class::Cbc, OpKind::Encrypt) | (Class::Digest, OpKind::Digest) | (Class::Mac, OpKind::Mac)
+        )
+    }
 }
 
 impl Multi {
