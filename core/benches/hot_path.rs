@@ -1,100 +1,84 @@
-//! What the framework costs, beside what it wraps. Run: `cargo bench -p acrypto-core`.
+//! What the framework costs over null devices, and one operation beside the library call that it wraps. One thread
+//! submits and carries out. Run: `cargo bench -p acrypto-core --bench hot_path`.
 //!
-//! Every figure is the median over rounds in which the two things compared take turns, with the least and the
-//! greatest; one thread submits and helps to execute.
+//! Times of one run on one machine; what they are beside other programs is measured by `tests/peers/run`, and a figure
+//! that is the same every time by the bench `instructions`.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a benchmark prints, and stops at the first surprise"
-)]
-#![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+#![allow(clippy::unwrap_used, reason = "a benchmark stops at the first surprise")]
 #![allow(missing_docs, reason = "a program")]
 
-use std::hint::black_box;
-use std::time::Instant;
+use std::sync::LazyLock;
 
-use acrypto_core::{Algorithm, Config, Key, OpKind, Request, Runtime, Session, SessionSpec, block_on};
-use ctr::cipher::{InnerIvInit, StreamCipher, StreamCipherCoreWrapper};
+use acrypto_core::{
+    Algorithm, Completion, Config, Key, OpKind, Request, Runtime, Session, SessionSpec, block_on,
+};
+use ctr::cipher::{InnerIvInit, KeyInit, StreamCipher, StreamCipherCoreWrapper};
+use divan::counter::ItemsCount;
+use divan::{Bencher, black_box};
 
-const ROUNDS: usize = 21;
-const OPS: usize = 200_000;
 const KEY: [u8; 16] = [7; 16];
+const BYTES: usize = 64;
 
-fn runtime(kind: &str, count: usize) -> Runtime {
+static NULL: LazyLock<(Runtime, Session)> =
+    LazyLock::new(|| started("null", 2, Algorithm::Null, Key::none()));
+static SOFT: LazyLock<(Runtime, Session)> =
+    LazyLock::new(|| started("soft", 1, Algorithm::Aes128Ctr, Key::new(KEY.to_vec())));
+
+fn started(kind: &str, devices: usize, algorithm: Algorithm, key: Key) -> (Runtime, Session) {
     let runtime = Runtime::start(Config::default()).unwrap();
-    for number in 0..count {
+    for number in 0..devices {
         runtime.add_device_of_kind(&format!("{kind}{number}"), kind, &[], 0).unwrap();
     }
-    runtime
+    let session = runtime.session(SessionSpec::new(algorithm), key).unwrap();
+    (runtime, session)
 }
 
-/// Nanoseconds an operation, of bursts of `size` through two null devices.
-fn burst(session: &Session, size: usize) -> f64 {
-    let mut ring = session.burst(size);
-    let mut requests: Vec<Request> = (0..size).map(|_| Request::new(OpKind::Encrypt, vec![0; 64])).collect();
-    let mut completions = Vec::with_capacity(size);
-    let start = Instant::now();
-    for _ in 0..OPS / size {
+fn null(data: Vec<u8>) -> Request {
+    Request::new(OpKind::Encrypt, data)
+}
+
+#[divan::bench(args = [1, 8, 32])]
+fn null_burst(bencher: Bencher<'_, '_>, size: usize) {
+    let mut ring = NULL.1.burst(size);
+    let mut requests: Vec<Request> = (0..size).map(|_| null(vec![0; BYTES])).collect();
+    let mut completions: Vec<Completion> = Vec::with_capacity(size);
+    bencher.counter(ItemsCount::new(size)).bench_local(|| {
         assert_eq!(ring.submit(&mut requests), size);
         while completions.len() < size {
             ring.poll(&mut completions, size);
         }
-        requests.extend(completions.drain(..).map(|done| Request::new(OpKind::Encrypt, done.data)));
-    }
-    start.elapsed().as_nanos() as f64 / (OPS / size * size) as f64
-}
-
-/// Nanoseconds of one awaited aes-128-ctr of 64 bytes.
-fn awaited(session: &Session) -> f64 {
-    let mut data = vec![0; 64];
-    let ops = OPS / 4;
-    let start = Instant::now();
-    block_on(async {
-        for _ in 0..ops {
-            data = session.submit(Request::encrypt(std::mem::take(&mut data), [1; 16])).await.unwrap().data;
-        }
+        requests.extend(completions.drain(..).map(|done| null(done.data)));
     });
-    black_box(&data);
-    start.elapsed().as_nanos() as f64 / ops as f64
 }
 
-/// Nanoseconds of the same by a direct call, with the key schedule made beforehand as the session has it.
-fn direct() -> f64 {
-    let cipher = <aes::Aes128 as aes::cipher::KeyInit>::new(&KEY.into());
-    let mut data = vec![0; 64];
-    let ops = OPS / 4;
-    let start = Instant::now();
-    for _ in 0..ops {
+#[divan::bench]
+fn null_call(bencher: Bencher<'_, '_>) {
+    let mut data = vec![0; BYTES];
+    bencher.counter(ItemsCount::new(1_usize)).bench_local(|| {
+        data = NULL.1.call(null(std::mem::take(&mut data))).unwrap().data;
+    });
+}
+
+#[divan::bench(args = [64, 1_024, 16_384])]
+fn aes_128_ctr_awaited(bencher: Bencher<'_, '_>, bytes: usize) {
+    let mut data = vec![0; bytes];
+    bencher.counter(ItemsCount::new(1_usize)).bench_local(|| {
+        let request = Request::encrypt(std::mem::take(&mut data), [1; 16]);
+        data = block_on(SOFT.1.submit(request)).unwrap().data;
+    });
+}
+
+/// With the key schedule made beforehand, as the session has it.
+#[divan::bench(args = [64, 1_024, 16_384])]
+fn aes_128_ctr_direct(bencher: Bencher<'_, '_>, bytes: usize) {
+    let cipher = aes::Aes128::new(&KEY.into());
+    let mut data = vec![0; bytes];
+    bencher.counter(ItemsCount::new(1_usize)).bench_local(|| {
         let core = ctr::CtrCore::<_, ctr::flavors::Ctr128BE>::inner_iv_init(&cipher, &[1; 16].into());
-        let mut keystream = StreamCipherCoreWrapper::from_core(core);
-        keystream.apply_keystream(black_box(&mut data));
-    }
-    start.elapsed().as_nanos() as f64 / ops as f64
-}
-
-fn report(name: &str, mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    let (least, median, most) = (figures[0], figures[figures.len() / 2], figures[figures.len() - 1]);
-    println!("{name:<44} {median:>8.1} ns   ({least:.1} to {most:.1})");
-    median
+        StreamCipherCoreWrapper::from_core(core).apply_keystream(black_box(&mut data));
+    });
 }
 
 fn main() {
-    let null = runtime("null", 2);
-    let null = null.session(SessionSpec::new(Algorithm::Null), Key::none()).unwrap();
-    let soft = runtime("soft", 1);
-    let soft = soft.session(SessionSpec::new(Algorithm::Aes128Ctr), Key::new(KEY.to_vec())).unwrap();
-    let (mut by_32, mut by_1, mut through, mut beside) = (vec![], vec![], vec![], vec![]);
-    for _ in 0..ROUNDS {
-        by_32.push(burst(&null, 32));
-        by_1.push(burst(&null, 1));
-        through.push(awaited(&soft));
-        beside.push(direct());
-    }
-    report("null, burst 32, an operation", by_32);
-    report("null, burst 1, an operation", by_1);
-    let through = report("aes-128-ctr 64 B, awaited", through);
-    let beside = report("aes-128-ctr 64 B, direct call", beside);
-    println!("{:<44} {:>8.1} ns", "the runtime adds", through - beside);
+    divan::main();
 }
