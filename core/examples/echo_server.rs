@@ -115,7 +115,7 @@ async fn echo(mut stream: TcpStream, way: Way, tag_len: usize) -> Result<(), Fai
 
 /// The best built device for it.
 fn kind_for(algorithm: Algorithm) -> &'static str {
-    if algorithm == Algorithm::Aes256Gcm { "aws-lc" } else { "soft" }
+    if algorithm == Algorithm::Aes256Gcm { "aws-lc" } else { "multi" }
 }
 
 async fn serve(options: &Options) -> Result<(), Failure> {

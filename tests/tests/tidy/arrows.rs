@@ -12,7 +12,7 @@ pub struct Package {
     foreign_denied: &'static [&'static str],
 }
 
-pub const PACKAGES: [Package; 5] = [
+pub const PACKAGES: [Package; 6] = [
     Package {
         folder: "core",
         ours: &[],
@@ -34,6 +34,7 @@ pub const PACKAGES: [Package; 5] = [
         ours: &["acrypto-core", "acrypto-netlink", "acrypto-tui"],
         foreign_denied: &[],
     },
+    Package { folder: "tests/peers", ours: &["acrypto-core"], foreign_denied: &[] },
 ];
 
 impl Package {

@@ -1,0 +1,71 @@
+//! The framework itself: a null device behind a balancer over two devices.
+
+use acrypto_core::{Algorithm, Config};
+
+use super::Outcome;
+use crate::case::Case;
+use crate::measure::{Contender, Plan, Sample, rounds};
+use crate::ours::{self, Bursts, Stream};
+use crate::programs;
+use crate::report::{Field, Goal, Section, Unit, comparison};
+use crate::spinning::Spinning;
+
+const BYTES: usize = 64;
+const ACROSS: usize = 256;
+
+pub fn measure(plan: &Plan) -> Outcome {
+    let case = Case::new(Algorithm::Null, BYTES);
+    let fields: Vec<Field> = [1, 8, 32].into_iter().map(|burst| one_thread(plan, case, burst)).collect();
+    let across = across(plan, case);
+    let cost = |field: &Field| field.series[0].spread(Sample::cpu_ns_per_op);
+    let goals = vec![
+        Goal::at_most("burst 1, one thread, ns of CPU an operation", 60.0, cost(&fields[0])),
+        Goal::at_most("burst 32, one thread, ns of CPU an operation", 15.0, cost(&fields[2])),
+        Goal::at_most(
+            "burst 32, across a thread, ns an operation",
+            20.0,
+            across.series[0].spread(Sample::wall_ns_per_op),
+        ),
+    ];
+    Section {
+        name: "s3",
+        title: "The framework over null devices",
+        method: "Operations of 64 bytes that no device touches, behind `simple_lb` over two devices. On one thread a burst is \
+            submitted, carried out and polled in turn; DPDK's scheduler (round-robin over two null devices) does the same. \
+            Across a thread, bursts of 32 are submitted with 256 in flight while the workers run; beside it, two bare rings of \
+            words between two threads that spin."
+            .to_owned(),
+        tables: vec![comparison("On one thread", &fields), comparison("Across a thread, bursts of 32", &[across])],
+        goals,
+        plot: None,
+    }
+    .into()
+}
+
+fn one_thread(plan: &Plan, case: Case, burst: usize) -> Field {
+    let runtime = ours::runtime(case.algorithm, 2, Config::default());
+    let mut bursts = Bursts::new(case, &ours::sessions(&runtime, case, 1), burst);
+    bursts.check("acrypto null");
+    let series = rounds(
+        plan,
+        vec![
+            Contender::here("acrypto, two null devices", move |ops| bursts.turn(ops)),
+            programs::dpdk(plan, case, burst),
+        ],
+    );
+    Field { case: format!("burst {burst}"), unit: Unit::Nanos, ours: 1, series }
+}
+
+fn across(plan: &Plan, case: Case) -> Field {
+    let runtime = ours::runtime(case.algorithm, 2, Config::default());
+    let mut stream = Stream::new(case, &ours::sessions(&runtime, case, 1)[0], ACROSS);
+    let mut spinning = Spinning::start(ACROSS);
+    let series = rounds(
+        plan,
+        vec![
+            Contender::here("acrypto, two null devices", move |ops| stream.turn(ops, None)),
+            Contender::here("two bare rings", move |ops| spinning.turn(ops)),
+        ],
+    );
+    Field { case: "256 in flight".to_owned(), unit: Unit::Nanos, ours: 1, series }
+}
