@@ -64,6 +64,10 @@ pub struct Config {
     pub inline_max_ns: u64,
     /// 1: what submitters carry out at once is measured (histograms, rates, arrivals). 0: it is counted only.
     pub statistics: u8,
+    /// 1: workers look for work all the time and never sleep, each of them using up a processor. 0: they sleep.
+    pub poll_workers: u8,
+    /// 1: each worker is pinned to a processor of its own, as far as there are as many. 0: the system places them.
+    pub pin_workers: u8,
 }
 
 impl Default for Config {
@@ -97,6 +101,8 @@ impl Default for Config {
             balancers_max: 64,
             inline_max_ns: 50_000,
             statistics: 1,
+            poll_workers: 0,
+            pin_workers: 0,
         }
     }
 }

@@ -83,3 +83,4 @@ pub use stats::{
 pub use stream::{Stream, StreamError};
 pub use submit::blocking::block_on;
 pub use submit::{BatchFuture, Burst, CallbackSession, OpFuture};
+pub use worker::place::WorkerPlace;

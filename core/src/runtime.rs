@@ -23,6 +23,7 @@ use crate::setting;
 use crate::shared::Shared;
 use crate::stats::{DeviceStatus, OpStatus, QueueStatus, RuntimeStats};
 use crate::sync::atomic::Ordering;
+use crate::worker::place::WorkerPlace;
 use crate::worker::threads::Threads;
 
 /// A runtime. Clones share it; its threads end with the last clone.
@@ -185,6 +186,13 @@ impl Runtime {
     /// [`Error::UnknownDevice`].
     pub fn device(&self, name: &str) -> Result<DeviceStatus, Error> {
         Ok(self.shared.device_by_name(name)?.status())
+    }
+
+    /// Where the workers run that are pinned: none unless the configuration says `pin_workers`.
+    pub fn worker_places(&self) -> Vec<WorkerPlace> {
+        let mut places = self.shared.places.lock().clone();
+        places.sort_by_key(|place| place.worker);
+        places
     }
 
     /// The runtime's counters.

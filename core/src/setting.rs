@@ -105,6 +105,8 @@ settings! {
     balancers_max 6 ..= 4_096;
     inline_max_ns 0 ..= DAY_NS;
     statistics 0 ..= 1;
+    poll_workers 0 ..= 1;
+    pin_workers 0 ..= 1;
 }
 
 #[cfg(all(test, not(loom)))]

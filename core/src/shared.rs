@@ -31,6 +31,7 @@ use crate::sync::Lock;
 use crate::sync::atomic::{AtomicBool, AtomicU16, Ordering, fence};
 use crate::tenant::Tenants;
 use crate::worker::park::Parking;
+use crate::worker::place::WorkerPlace;
 
 /// What every part of a runtime shares.
 #[derive(Debug)]
@@ -54,6 +55,8 @@ pub(crate) struct Shared {
     pub(crate) shards: Shards,
     pub(crate) events: Arc<EventLog>,
     pub(crate) parking: Parking,
+    /// Where pinned workers run.
+    pub(crate) places: Lock<Vec<WorkerPlace>>,
     pub(crate) room: Room,
     /// Orders with more to hand over than one thread may at a time.
     pub(crate) late_orders: Lock<Vec<Arc<Order>>>,
@@ -97,6 +100,7 @@ impl Shared {
             shards: Shards::default(),
             events: Arc::new(EventLog::new(config.events_max, clock.clone())),
             parking: Parking::new(workers),
+            places: Lock::new(Vec::new()),
             room: Room::default(),
             late_orders: Lock::new(Vec::new()),
             loads: Loads::new(config.loads_max),

@@ -27,6 +27,7 @@ const NIL: u32 = u32::MAX;
 
 /// What may be read of an operation without owning it. A reader checks the word before and after.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct Meta {
     /// Number of the [`crate::context::Context`] it was submitted under, and the stage of its route.
     pub(crate) context: AtomicU64,
@@ -42,14 +43,18 @@ pub(crate) struct Meta {
     pub(crate) waker: AtomicWaker,
 }
 
-/// One slot.
+/// One slot. Whoever places, scans or claims an operation touches its first cache line only; no two slots share one.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Slot<B> {
     word: AtomicU64,
     next: AtomicU32,
     pub(crate) meta: Meta,
     body: UnsafeCell<B>,
 }
+
+#[cfg(not(loom))]
+const _: () = assert!(std::mem::offset_of!(Slot<u64>, meta) + std::mem::offset_of!(Meta, waker) <= 64);
 
 type Page<B> = Box<[Slot<B>]>;
 
@@ -122,7 +127,7 @@ impl<B: Default> Slab<B> {
                 let next = slot.next.load(Ordering::Relaxed);
                 let word = Word(slot.word.load(Ordering::Acquire)).with_state(State::Held);
                 slot.word.store(word.0, Ordering::Relaxed);
-                take(Held { slab: self, index, word });
+                take(Held { slab: self, slot, index, word });
                 left -= 1;
                 index = if next == NIL { index + 1 } else { next };
             }
@@ -214,26 +219,29 @@ impl<B: Default> Slab<B> {
         (word.stamp() == stamp).then_some((index, word))
     }
 
+    /// What is behind a ring entry, unless it is stale or names no slot.
+    #[inline]
+    pub(crate) fn find(&self, entry: u64) -> Option<Found<'_, B>> {
+        let (index, stamp) = split(entry);
+        if index >= self.limit {
+            return None;
+        }
+        let slot = self.slot(index);
+        let word = Word(slot.word.load(Ordering::Acquire));
+        (word.stamp() == stamp).then_some(Found { slab: self, slot, index, word })
+    }
+
     /// Takes the slot over, if its word is still `from` and nobody owns it: the body is the caller's then. `to` is
     /// `Held` or `Running`.
     #[inline]
     pub(crate) fn claim(&self, index: u32, from: Word, to: State) -> Option<Held<'_, B>> {
-        debug_assert!(matches!(to, State::Held | State::Running));
-        if !matches!(from.state(), State::Waiting | State::Queued | State::Lent) {
-            return None;
-        }
-        let word = from.with_state(to);
-        self.slot(index)
-            .word
-            .compare_exchange(from.0, word.0, Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
-            .then_some(Held { slab: self, index, word })
+        Found { slab: self, slot: self.slot(index), index, word: from }.claim(to)
     }
 
     /// A completed slot, for the face that owns it: its ring entry or its future is the only one there is.
     #[inline]
     pub(crate) fn adopt(&self, index: u32, word: Word) -> Option<Held<'_, B>> {
-        (word.state() == State::Done).then_some(Held { slab: self, index, word })
+        Found { slab: self, slot: self.slot(index), index, word }.adopt()
     }
 
     /// Takes a parked slot back.
@@ -243,7 +251,7 @@ impl<B: Default> Slab<B> {
         loop {
             let held = word.with_state(State::Held);
             match slot.word.compare_exchange(word.0, held.0, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Held { slab: self, index: parked.0, word: held },
+                Ok(_) => return Held { slab: self, slot, index: parked.0, word: held },
                 Err(current) => word = Word(current),
             }
         }
@@ -283,6 +291,49 @@ impl<B: Default> Slab<B> {
     }
 }
 
+/// A slot that nobody here owns, as it was when it was looked at.
+#[derive(Debug)]
+pub(crate) struct Found<'a, B> {
+    slab: &'a Slab<B>,
+    slot: &'a Slot<B>,
+    index: u32,
+    word: Word,
+}
+
+impl<'a, B> Found<'a, B> {
+    #[inline]
+    pub(crate) fn word(&self) -> Word {
+        self.word
+    }
+
+    #[inline]
+    pub(crate) fn meta(&self) -> &'a Meta {
+        &self.slot.meta
+    }
+
+    /// As [`Slab::claim`].
+    #[inline]
+    pub(crate) fn claim(self, to: State) -> Option<Held<'a, B>> {
+        let Self { slab, slot, index, word: from } = self;
+        debug_assert!(matches!(to, State::Held | State::Running));
+        if !matches!(from.state(), State::Waiting | State::Queued | State::Lent) {
+            return None;
+        }
+        let word = from.with_state(to);
+        slot.word
+            .compare_exchange(from.0, word.0, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+            .then_some(Held { slab, slot, index, word })
+    }
+
+    /// As [`Slab::adopt`].
+    #[inline]
+    pub(crate) fn adopt(self) -> Option<Held<'a, B>> {
+        let Self { slab, slot, index, word } = self;
+        (word.state() == State::Done).then_some(Held { slab, slot, index, word })
+    }
+}
+
 /// Free slots, linked, on their way back to the free list.
 #[derive(Debug, Default)]
 #[must_use]
@@ -306,6 +357,7 @@ pub(crate) struct Parked(u32);
 #[must_use]
 pub(crate) struct Held<'a, B> {
     slab: &'a Slab<B>,
+    slot: &'a Slot<B>,
     index: u32,
     word: Word,
 }
@@ -323,7 +375,7 @@ impl<'a, B: Default> Held<'a, B> {
 
     #[inline]
     pub(crate) fn meta(&self) -> &'a Meta {
-        &self.slab.slot(self.index).meta
+        &self.slot.meta
     }
 
     /// The ticket of the current attempt.
@@ -338,13 +390,13 @@ impl<'a, B: Default> Held<'a, B> {
         // SAFETY: `self` is the only `Held` of this slot (it was made by taking the slot from the free list or by
         // winning the exchange on its word, and no other transition leaves `Held` or `Running`), and the returned
         // borrow keeps `self` borrowed, so no second reference to the body can be made while it lives.
-        self.slab.slot(self.index).body.with_mut(|body| unsafe { &mut *body })
+        self.slot.body.with_mut(|body| unsafe { &mut *body })
     }
 
     /// As a slot that has had attempts; nobody but its submitter knows it yet.
     pub(crate) fn attempted(mut self, attempts: u8, device: DeviceId) -> Self {
         self.word = Word::new(State::Held, attempts, device, self.word.stamp());
-        self.slab.slot(self.index).word.store(self.word.0, Ordering::Relaxed);
+        self.slot.word.store(self.word.0, Ordering::Relaxed);
         self
     }
 
@@ -352,7 +404,7 @@ impl<'a, B: Default> Held<'a, B> {
     #[inline]
     pub(crate) fn post(self, state: State, attempt: u8, device: DeviceId) -> u64 {
         let stamp = self.word.stamp().wrapping_add(1);
-        self.slab.slot(self.index).word.store(Word::new(state, attempt, device, stamp).0, Ordering::Release);
+        self.slot.word.store(Word::new(state, attempt, device, stamp).0, Ordering::Release);
         entry(self.index, stamp)
     }
 
@@ -390,7 +442,7 @@ impl<'a, B: Default> Held<'a, B> {
     /// Remembers that the submitter has given up interest.
     pub(crate) fn detach(&mut self) {
         self.word = self.word.detached();
-        self.slab.slot(self.index).word.store(self.word.0, Ordering::Release);
+        self.slot.word.store(self.word.0, Ordering::Release);
     }
 
     /// Hands the body to the submitter's face.
@@ -408,12 +460,11 @@ impl<'a, B: Default> Held<'a, B> {
     #[inline]
     fn exchange(&self, to: Word) -> Result<(), Self> {
         // Only `detach` writes the word of an owned slot.
-        self.slab
-            .slot(self.index)
+        self.slot
             .word
             .compare_exchange(self.word.0, to.0, Ordering::AcqRel, Ordering::Acquire)
             .map(|_| ())
-            .map_err(|current| Held { slab: self.slab, index: self.index, word: Word(current) })
+            .map_err(|current| Held { word: Word(current), ..*self })
     }
 
     /// Empties the body and gives the slot back.
@@ -435,7 +486,7 @@ impl<'a, B: Default> Held<'a, B> {
     #[inline]
     pub(crate) fn recycle_into(self, chain: &mut FreeChain) {
         let word = Word::new(State::Free, 0, DeviceId(0), self.word.stamp().wrapping_add(1));
-        let slot = self.slab.slot(self.index);
+        let slot = self.slot;
         slot.word.store(word.0, Ordering::Release);
         chain.0 = match chain.0.take() {
             None => Some(FreeLinks { first: self.index, last: self.index, count: 1 }),

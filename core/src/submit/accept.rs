@@ -65,7 +65,7 @@ impl Shared {
         for (position, mut request) in (first_position..).zip(requests) {
             let verdict = match &opened {
                 Err(error) => Err(error.clone()),
-                Ok((context, _)) => check::check(self, context, &request).and_then(|shape| {
+                Ok((context, _)) => self.judge_request(context, &request).and_then(|shape| {
                     let held = match slots.get_mut(filled) {
                         Some(held) => held,
                         // Fewer were admitted than asked, and all of those got a slot.
@@ -138,6 +138,16 @@ impl Shared {
             Some(_) => return Err(Error::UnknownSession { id: session.id }),
         };
         Ok((context, admitted))
+    }
+
+    #[inline]
+    fn judge_request(&self, context: &Context, request: &Request) -> Result<Shape, Error> {
+        let session = &context.session;
+        let quick = match session.is_plain {
+            true => session.rules.shape(request, context.uses, self.config.op_max_bytes),
+            false => None,
+        };
+        quick.map_or_else(|| check::check(self, context, request), Ok)
     }
 
     fn no_room(&self) -> Error {

@@ -9,7 +9,7 @@ use super::Body;
 use crate::foreign::guarded;
 use crate::op::Completion;
 use crate::queue::ring::Ring;
-use crate::queue::slab::{FreeChain, Slab};
+use crate::queue::slab::{Found, FreeChain, Slab};
 use crate::sync::Lock;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
@@ -99,8 +99,7 @@ impl CompletionQueue {
         let mut taken = 0;
         while taken < max {
             let Some(entry) = self.ring.pop() else { break };
-            let adopted = slab.current(entry).and_then(|(index, word)| slab.adopt(index, word));
-            let Some(mut held) = adopted else { continue };
+            let Some(mut held) = slab.find(entry).and_then(Found::adopt) else { continue };
             let position = held.body().position;
             let completion = held.body().take();
             held.recycle_into(&mut free);

@@ -5,6 +5,7 @@ pub(crate) mod control;
 pub(crate) mod dispatch;
 pub(crate) mod lent;
 pub(crate) mod park;
+pub(crate) mod place;
 pub(crate) mod queued;
 pub(crate) mod run;
 pub(crate) mod service;

@@ -62,12 +62,12 @@ impl Shared {
         let mut sessions: ArrayVec<u64, RUN_MAX_OPS> = ArrayVec::new();
         while slots.len() < max.min(RUN_MAX_OPS) {
             let Some(entry) = device.ring.peek() else { break };
-            let current = self.slab.current(entry).filter(|(_, word)| word.state() == State::Queued);
-            let Some((index, word)) = current else {
+            let found = self.slab.find(entry).filter(|found| found.word().state() == State::Queued);
+            let Some(found) = found else {
                 device.ring.pop();
                 continue;
             };
-            let meta = &self.slab.slot(index).meta;
+            let meta = found.meta();
             let this = Shape(meta.shape.load(Ordering::Relaxed));
             if shape.is_some_and(|first: Shape| !first.runs_with(this)) {
                 break;
@@ -83,7 +83,7 @@ impl Shared {
                 }
             }
             device.ring.pop();
-            if let Some(held) = self.slab.claim(index, word, to) {
+            if let Some(held) = found.claim(to) {
                 shape = Some(this);
                 slots.push(held);
             }
@@ -239,6 +239,7 @@ impl Shared {
     ) {
         let service_ns = finished.since(started);
         let mut tally = Tally::default();
+        let mut group = SessionGroup::default();
         let mut afters: ArrayVec<After, RUN_MAX_OPS> = ArrayVec::new();
         let (mut submitted, mut weight) = (u64::MAX, 0);
         for (held, result) in slots.iter_mut().zip(results) {
@@ -259,8 +260,12 @@ impl Shared {
             body.total_ns = finished.0.saturating_sub(this);
             let after = settle(body, shape, *result, device.id);
             tally.add(body, shape, *result, after);
+            if matches!(after, After::Over) {
+                group.add(held, self, exec);
+            }
             afters.push(after);
         }
+        group.settle(self, exec);
         record(device, submitted, weight, started, finished);
         device.service.record(service_ns, slots.len() as u64);
         if tally.errors == 0
@@ -271,13 +276,6 @@ impl Shared {
         }
         tally.count(device);
 
-        let mut group = SessionGroup::default();
-        for (held, after) in slots.iter_mut().zip(&afters) {
-            if matches!(after, After::Over) {
-                group.add(held, self, exec);
-            }
-        }
-        group.settle(self, exec);
         let mut reason = "";
         let mut again: ArrayVec<(Held<'_, Body>, After), RUN_MAX_OPS> = ArrayVec::new();
         for ((held, result), after) in slots.drain(..).zip(results).zip(afters) {
@@ -343,6 +341,7 @@ pub(crate) struct SessionGroup {
 
 impl SessionGroup {
     /// Adds an operation that is over, after settling what was added of another context.
+    #[inline]
     pub(crate) fn add(&mut self, held: &mut Held<'_, Body>, shared: &Shared, exec: &Exec) {
         let id = held.meta().context.load(Ordering::Relaxed);
         if self.id != id {

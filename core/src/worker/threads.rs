@@ -5,8 +5,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::control::{Control, TICK_NS};
+use super::place::{self, WorkerPlace};
 use super::{Progress, Worker};
 use crate::error::Error;
+use crate::event::{Draft, EventKind, Severity};
 use crate::shared::Shared;
 
 /// How long a worker looks for work at most before it sleeps, in nanoseconds. Looking in vain halves it, so that a
@@ -64,6 +66,9 @@ impl Drop for Threads {
 
 fn run_worker(shared: &Arc<Shared>, number: usize) {
     shared.parking.register(number);
+    if shared.config.pin_workers != 0 {
+        settle_down(shared, number);
+    }
     let mut worker = Worker::new(number, shared.workers);
     let mut idle_since = None;
     let mut spin_ns = SPIN_MAX_NS;
@@ -76,7 +81,7 @@ fn run_worker(shared: &Arc<Shared>, number: usize) {
             continue;
         };
         let since = *idle_since.get_or_insert(now);
-        if now.since(since) < spin_ns || due.since(now) < SPIN_MIN_NS {
+        if shared.config.poll_workers != 0 || now.since(since) < spin_ns || due.since(now) < SPIN_MIN_NS {
             std::hint::spin_loop();
             continue;
         }
@@ -92,6 +97,27 @@ fn run_worker(shared: &Arc<Shared>, number: usize) {
         shared.parking.get_up(number);
         idle_since = None;
     }
+}
+
+/// Pins the worker, and says where it is.
+fn settle_down(shared: &Shared, number: usize) {
+    let place = place::pin(number);
+    let to = match place {
+        Some(WorkerPlace { cpu, numa_node: Some(node), .. }) => format!("cpu {cpu}, node {node}"),
+        Some(WorkerPlace { cpu, .. }) => format!("cpu {cpu}"),
+        None => "not pinned: the system refused".to_owned(),
+    };
+    shared.places.lock().extend(place);
+    shared.events.push(Draft {
+        kind: EventKind::Server,
+        severity: if place.is_some() { Severity::Info } else { Severity::Warn },
+        object: "worker",
+        name: number.to_string(),
+        from: String::new(),
+        to,
+        reason: "pin_workers".to_owned(),
+        uid: shared.owner,
+    });
 }
 
 fn run_control(shared: &Arc<Shared>) {
