@@ -122,7 +122,7 @@ impl Runtime {
         Ok(id)
     }
 
-    /// Adds a device of a built-in kind: `soft`, `aws-lc`, `multi`, `sim` or `null`.
+    /// Adds a device of a built-in kind: see [`Runtime::device_kinds`].
     ///
     /// # Errors
     /// As [`Runtime::add_device`], and [`Error::UnknownKind`], [`Error::UnknownParameter`], [`Error::BadParameter`].

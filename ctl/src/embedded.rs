@@ -1,8 +1,10 @@
 //! Runtimes in this process.
 
-use acrypto_core::{Config, DeviceSetup, Runtime};
+use acrypto_core::device::{best_kind, best_kinds, best_stream_kind};
+use acrypto_core::{Algorithm, Config, DeviceSetup, Runtime};
 
 use crate::exit::Failure;
+use crate::op;
 
 /// Longest ciphertext of a one-shot operation: 1 GiB and a tag.
 const OP_MAX_BYTES: usize = (1 << 30) + 16;
@@ -12,33 +14,42 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// A runtime for files: one software device a core, and small tables.
-pub fn for_files() -> Result<Runtime, Failure> {
-    start(Config {
+/// A runtime for files that go through one algorithm: its best kind of device, one a core, and small tables.
+pub fn for_files(algorithm: Algorithm) -> Result<Runtime, Failure> {
+    let runtime = Runtime::start(Config {
         main_queue_max_ops: 1024,
         sessions_max: 1024,
         devices_max: 256,
         events_max: 64,
         op_max_bytes: OP_MAX_BYTES,
         ..Config::default()
-    })
+    })?;
+    let kind = match op::is_stream(algorithm) {
+        true => best_stream_kind(algorithm),
+        false => best_kind(algorithm),
+    };
+    add_devices(&runtime, kind, cores())?;
+    Ok(runtime)
 }
 
-/// The devices of a runtime that names none: one software device a core, named `soft0` and so on.
+/// The devices of a runtime that names none: of each kind that suits some algorithm best one a core, named by kind and
+/// number.
 pub fn default_devices() -> Vec<DeviceSetup> {
-    (0..cores())
-        .map(|number| DeviceSetup {
-            name: format!("soft{number}"),
-            kind: "soft".to_owned(),
-            ..DeviceSetup::default()
-        })
-        .collect()
+    let device = |kind: &str, number| DeviceSetup {
+        name: format!("{kind}{number}"),
+        kind: kind.to_owned(),
+        ..DeviceSetup::default()
+    };
+    let kinds = best_kinds().into_iter();
+    kinds.flat_map(|kind| (0..cores()).map(move |number| device(kind, number))).collect()
 }
 
-/// A runtime with one software device a core, named `soft0` and so on.
+/// A runtime with these devices.
 pub fn start(config: Config) -> Result<Runtime, Failure> {
     let runtime = Runtime::start(config)?;
-    add_devices(&runtime, "soft", cores())?;
+    for device in default_devices() {
+        runtime.add_device_of_kind(&device.name, &device.kind, &[], own_uid())?;
+    }
     Ok(runtime)
 }
 

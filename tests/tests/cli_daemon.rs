@@ -14,11 +14,13 @@ fn names(rows: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn a_fresh_daemon_has_one_software_device_a_core_and_simple_lb() {
+fn a_fresh_daemon_has_one_device_a_core_of_each_kind_that_is_best_for_something_and_simple_lb() {
     let daemon = Daemon::start();
     let cores = std::thread::available_parallelism().unwrap().get();
     let devices = daemon.data("device list");
-    let expected: Vec<String> = (0..cores).map(|number| format!("soft{number}")).collect();
+    let kinds = acrypto_core::device::best_kinds().into_iter();
+    let expected: Vec<String> =
+        kinds.flat_map(|kind| (0..cores).map(move |number| format!("{kind}{number}"))).collect();
     assert_eq!(names(&devices["devices"]), expected);
     assert_eq!(daemon.data("lb get")["name"], "simple_lb");
     assert_eq!(

@@ -62,7 +62,7 @@ fn a_shadow_compares_what_a_device_does() {
     let shadowed = daemon.data("device set sim0 shadow=1");
     assert_eq!(shadowed["device"]["shadow_ratio"], 1.0);
     let devices = daemon.data("device list");
-    let software = devices["devices"].as_array().unwrap().iter().filter(|row| row["kind"] == "soft");
+    let software = devices["devices"].as_array().unwrap().iter().filter(|row| row["kind"] != "sim");
     let software: Vec<&str> = software.filter_map(|row| row["name"].as_str()).collect();
     for name in &software {
         daemon.run(&format!("device drain {name} --wait")).expect_code(0);

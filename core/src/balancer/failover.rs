@@ -26,8 +26,9 @@ impl Balancer for Failover {
             // None named: the first of those in service; one that comes back is in front of it again.
             let default = able.first().map(|device| vec![device.name.clone()]).unwrap_or_default();
             let names = if self.primary.is_empty() { &default } else { &self.primary };
-            let primaries: Vec<_> =
-                names.iter().filter_map(|name| able.iter().find(|device| device.name == *name)).collect();
+            // One that was named is used, whoever is better.
+            let find = |name: &String| view.knowing(*algorithm).find(|device| device.name == *name);
+            let primaries: Vec<_> = names.iter().filter_map(find).collect();
             let is_served = primaries.iter().any(|device| device.state != DeviceState::Probation);
             let mut candidates: Vec<_> = primaries.iter().map(|device| device.id).collect();
             if self.spill || !is_served {

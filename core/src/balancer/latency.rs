@@ -39,7 +39,8 @@ impl Latency {
                 _ => f64::MAX,
             };
             let stands_in = |other: &&DeviceView| {
-                other.id != device.id && other.algorithms.iter().any(|a| device.algorithms.contains(a))
+                other.id != device.id
+                    && other.algorithms.iter().any(|a| other.is_able(*a) && device.algorithms.contains(a))
             };
             let best_ns = view.devices.iter().filter(stands_in).map(other_ns).fold(f64::MAX, f64::min);
             let gain_ns = busy_ns as f64 - best_ns * self.move_ratio;

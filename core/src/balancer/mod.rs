@@ -31,6 +31,7 @@ mod round_robin;
 pub(crate) mod routing;
 mod simple;
 mod size;
+mod standby;
 pub mod table;
 mod weighted;
 
@@ -47,6 +48,7 @@ pub(crate) use rates::Rates;
 pub use round_robin::RoundRobin;
 pub use simple::Simple;
 pub use size::Size;
+pub(crate) use standby::{Lane, least_score};
 pub use table::{Asked, Candidate, Chooser, Move, Row, Rule, Table};
 pub use weighted::Weighted;
 
@@ -105,6 +107,8 @@ pub struct DeviceView {
     pub state: DeviceState,
     /// Algorithms it knows.
     pub algorithms: Vec<Algorithm>,
+    /// Of these, those for which it gives way to better devices: see [`View::able`].
+    pub standby: Vec<Algorithm>,
     /// Operations in its queue and on it, at the time of the copy.
     pub backlog_ops: usize,
     /// Of these, in its queue: they can still go elsewhere.
@@ -119,6 +123,11 @@ pub struct DeviceView {
 }
 
 impl DeviceView {
+    /// Whether it is to be considered for an algorithm: it knows it, and gives way to nobody.
+    pub fn is_able(&self, algorithm: Algorithm) -> bool {
+        self.algorithms.contains(&algorithm) && !self.standby.contains(&algorithm)
+    }
+
     /// The measured rate for one algorithm and size class.
     pub fn rate(&self, algorithm: Algorithm, class: usize) -> Option<&Rate> {
         self.rates.iter().find(|(a, c, _)| (*a, *c) == (algorithm, class)).map(|(_, _, rate)| rate)
@@ -126,13 +135,22 @@ impl DeviceView {
 }
 
 impl View {
-    /// The devices that know an algorithm.
+    /// The devices of [`View::able`].
     pub fn candidates(&self, algorithm: Algorithm) -> Vec<DeviceId> {
         self.able(algorithm).map(|device| device.id).collect()
     }
 
-    /// The same, whole.
+    /// The devices to consider for an algorithm: those that know it, without direct devices that give way.
+    ///
+    /// Direct devices share the cores. Those of the highest [`Score`](crate::device::Score) count until there is one for
+    /// each worker, with their equals; the others stand by, and count again when one of these leaves service. A queued
+    /// device never gives way.
     pub fn able(&self, algorithm: Algorithm) -> impl Iterator<Item = &DeviceView> {
+        self.devices.iter().filter(move |device| device.is_able(algorithm))
+    }
+
+    /// All that know an algorithm, also those that stand by: for a policy that was told a device by its name.
+    pub fn knowing(&self, algorithm: Algorithm) -> impl Iterator<Item = &DeviceView> {
         self.devices.iter().filter(move |device| device.algorithms.contains(&algorithm))
     }
 
@@ -140,7 +158,7 @@ impl View {
     pub(crate) fn rows_served(&self, table: &Table) -> (usize, usize) {
         let (mut able, mut served) = (0, 0);
         for algorithm in Algorithm::ALL {
-            let candidates = self.candidates(*algorithm);
+            let candidates: Vec<_> = self.knowing(*algorithm).map(|device| device.id).collect();
             if candidates.is_empty() {
                 continue;
             }

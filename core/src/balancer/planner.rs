@@ -448,9 +448,15 @@ impl Shared {
         let now = self.now();
         let devices = self.devices.load();
         let usable = devices.iter().filter(|device| device.state().is_usable());
+        let least: Vec<u32> = Algorithm::ALL
+            .iter()
+            .map(|a| super::least_score(usable.clone().filter_map(|device| device.lane(*a)), self.workers))
+            .collect();
         let view = |device: &Arc<crate::device::registry::Device>| {
             let (ahead, begun) = super::choice::Server::ahead_ops(device);
             let algorithms: Vec<_> = Algorithm::ALL.iter().copied().filter(|a| device.knows(*a)).collect();
+            let gives_way =
+                |a: &Algorithm| device.lane(*a).is_some_and(|lane| lane.score < least[*a as usize]);
             let places = algorithms.iter().flat_map(|a| (0..SIZE_CLASSES).map(|class| (*a, class)));
             let rates =
                 places.filter_map(|(a, class)| Some((a, class, device.rates.at(a, class)?))).collect();
@@ -461,6 +467,7 @@ impl Shared {
                 kind: device.info.kind,
                 is_direct: device.is_direct(),
                 state: device.state(),
+                standby: algorithms.iter().copied().filter(gives_way).collect(),
                 algorithms,
                 backlog_ops: ahead,
                 queued_ops: device.ring.len(),

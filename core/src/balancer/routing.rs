@@ -185,8 +185,10 @@ impl Routing {
         if let Outcome::Found { why, .. } = &mut outcome {
             *why = "the table serves it with no device";
         }
-        // An operation that was tried before may have come to the end of its row.
-        if outcome != Outcome::None && tried.is_empty() && self.is_fresh.load(Ordering::Relaxed) {
+        // An operation that was tried before may have come to the end of its row. A chunk may be none of its devices'
+        // affair: rows do not tell those that take chunks from those that do not.
+        let is_expected = !tried.is_empty() || shape.is_chunk();
+        if outcome != Outcome::None && !is_expected && self.is_fresh.load(Ordering::Relaxed) {
             self.watch.misses.add(1);
         }
         if is_sampled {

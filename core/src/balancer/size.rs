@@ -140,6 +140,7 @@ mod tests {
             is_direct,
             state: DeviceState::Up,
             algorithms: vec![Algorithm::Aes128Ctr],
+            standby: Vec::new(),
             backlog_ops: 0,
             queued_ops: 0,
             busy_ns: Some(0),

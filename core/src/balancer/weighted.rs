@@ -53,9 +53,15 @@ impl Balancer for Weighted {
         self.measured.retain(|name, _| view.devices.iter().any(|device| device.name == *name));
         let all = self.weights(view.devices.iter());
         for algorithm in Algorithm::ALL {
-            let able = view.devices.iter().zip(&all).filter(|(d, _)| d.algorithms.contains(algorithm));
-            let weights = able.map(|(_, weight)| *weight).collect();
-            table.set_all(*algorithm, &Rule::Weighted(weights), &view.candidates(*algorithm));
+            // One whose weight was set has it, whoever is better.
+            let takes_part = |device: &DeviceView| {
+                let is_told = self.set.contains_key(&device.name);
+                device.is_able(*algorithm) || is_told && device.algorithms.contains(algorithm)
+            };
+            let able = view.devices.iter().zip(&all).filter(|(device, _)| takes_part(device));
+            let (candidates, weights) =
+                able.map(|(device, weight)| (device.id, *weight)).unzip::<_, _, Vec<_>, _>();
+            table.set_all(*algorithm, &Rule::Weighted(weights), &candidates);
         }
     }
 

@@ -12,6 +12,7 @@ use crate::session::SessionSpec;
 
 #[cfg(feature = "aws-lc")]
 pub mod aws_lc;
+mod best;
 pub mod bridge;
 pub mod fault;
 mod faulted;
@@ -28,6 +29,7 @@ pub mod sim;
 pub mod soft;
 pub(crate) mod staged;
 
+pub use best::{best_kind, best_kinds, best_stream_kind};
 pub use registry::Engine;
 
 /// State of a device. The names are the only tokens: commands, messages and screens show them as they are.
@@ -146,7 +148,10 @@ pub struct DeviceInfo {
 /// Most operations in one run.
 pub const RUN_MAX_OPS: usize = 64;
 
-/// How well a device suits a session: higher is better.
+/// How well a device suits a session: higher is better, 100 makes no claim.
+///
+/// Among direct devices, which share the cores, those of a lower score give way while there are enough of a higher one to
+/// keep every worker busy; see [`View::able`](crate::balancer::View::able). Asked when a device is added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Score(pub u32);
 

@@ -63,6 +63,18 @@ impl Mount {
         algorithm.ops().iter().filter(gains).fold(0, |bits, kind| bits | 1 << *kind as u8)
     }
 
+    /// How well a direct device suits each algorithm it has, by its number; one that panics makes no claim.
+    pub(crate) fn lane_scores(&self, info: &DeviceInfo) -> Option<Vec<u32>> {
+        let Self::Direct(device) = self else { return None };
+        let mut scores = vec![0; Algorithm::ALL.len()];
+        for capability in &info.capabilities {
+            let spec = SessionSpec::new(capability.algorithm).allow_ecb(true).allow_sha1(true);
+            let score = guarded(|| device.probe(&spec)).flatten();
+            scores[capability.algorithm as usize] = score.map_or(0, |score| score.0);
+        }
+        Some(scores)
+    }
+
     /// The engine, if it is served as a queued one.
     pub(crate) fn queued(&mut self) -> Option<&mut dyn QueuedDevice> {
         match self {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::algorithm::Algorithm;
-use crate::balancer::Rates;
+use crate::balancer::{Lane, Rates};
 use crate::clock::Nanos;
 use crate::config::Config;
 use crate::health::beat::Beat;
@@ -171,6 +171,8 @@ pub(crate) struct Device {
     kinds: Vec<(u8, u8)>,
     /// The same of those that gain by being many.
     gains: Vec<u8>,
+    /// How well it suits each algorithm, by its number, if it computes on the cores of this process.
+    lane_scores: Option<Vec<u32>>,
 }
 
 impl Exec {
@@ -224,6 +226,7 @@ impl Device {
             *streamed |= u8::from(capability.stream) << capability.kind as u8;
         }
         let gains = Algorithm::ALL.iter().map(|algorithm| engine.gains(*algorithm)).collect();
+        let lane_scores = engine.lane_scores(&info);
         Self {
             gains,
             id,
@@ -281,6 +284,7 @@ impl Device {
                 inline_runs: 0,
             }),
             kinds,
+            lane_scores,
             info,
         }
     }
@@ -322,6 +326,12 @@ impl Device {
 
     pub(crate) fn knows(&self, algorithm: Algorithm) -> bool {
         self.kinds[algorithm as usize].0 != 0
+    }
+
+    /// What it competes with for the cores; `None` for a device with hardware of its own. Faults change nothing.
+    pub(crate) fn lane(&self, algorithm: Algorithm) -> Option<Lane> {
+        let score = self.lane_scores.as_ref()?[algorithm as usize];
+        self.knows(algorithm).then(|| Lane { score, state: self.state() })
     }
 
     /// Whether another session can be opened only where one is closed.

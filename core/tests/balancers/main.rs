@@ -9,4 +9,5 @@ mod moved;
 mod parameters;
 mod predicted;
 mod ranch;
+mod standby;
 mod watchdog;

@@ -38,7 +38,7 @@ pub struct DaemonArgs {
     /// Address to listen on, unix:PATH; may be given several times
     #[arg(long, value_name = "ADDR")]
     pub listen: Vec<String>,
-    /// File that says what the runtime is like; see 'acrypto config save'
+    /// File that says what the runtime is like, instead of the best software devices; see 'acrypto config save'
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Check the file, then end

@@ -55,7 +55,7 @@ pub async fn run(context: &Context, kind: OpKind, arguments: CipherArgs) -> Resu
         refuse_stdout(context, kind, arguments.output.is_some())?;
     }
 
-    let engine = Engine::start(context).await?;
+    let engine = Engine::start(context, algorithm).await?;
     let epoch = engine.epoch();
     let lost = engine.clone();
     let input_name = input.name().to_owned();

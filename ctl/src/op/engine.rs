@@ -55,11 +55,11 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// The daemon that the options name, else a runtime of our own.
-    pub async fn start(context: &Context) -> Result<Self, Failure> {
+    /// The daemon that the options name, else a runtime of our own that is at its best with one algorithm.
+    pub async fn start(context: &Context, algorithm: Algorithm) -> Result<Self, Failure> {
         match context.named_server().await? {
             Some(client) => Ok(Self::Daemon(client, Handle::current())),
-            None => embedded::for_files().map(Self::Embedded),
+            None => embedded::for_files(algorithm).map(Self::Embedded),
         }
     }
 
@@ -299,6 +299,11 @@ pub fn counter_iv(iv: &Iv, offset_bytes: u64) -> Iv {
 /// Whether the chunks of one file are independent of each other.
 pub fn is_parallel(algorithm: Algorithm) -> bool {
     matches!(algorithm.class(), Class::Ctr | Class::Null)
+}
+
+/// Whether a file goes through as a stream, one chunk after the other.
+pub fn is_stream(algorithm: Algorithm) -> bool {
+    algorithm.streams() && !is_parallel(algorithm)
 }
 
 #[cfg(test)]

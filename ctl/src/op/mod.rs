@@ -11,6 +11,8 @@ mod random;
 mod sums;
 pub mod target;
 
+pub use engine::is_stream;
+
 use tokio::sync::oneshot;
 
 use crate::cli::OpCommand;

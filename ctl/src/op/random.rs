@@ -16,7 +16,7 @@ pub async fn run(context: &Context, arguments: RandomArgs) -> Result<Exit, Failu
         return Err(Failure::usage("'--json' cannot be used while standard output carries the data")
             .with_hint("pass -o FILE"));
     }
-    let engine = Engine::start(context).await?;
+    let engine = Engine::start(context, Algorithm::Random).await?;
     let (epoch, lost) = (engine.epoch(), engine.clone());
     let writer = target.writer()?;
     let bytes = arguments.bytes;

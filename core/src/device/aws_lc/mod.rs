@@ -19,7 +19,7 @@
 use crate::algorithm::{Algorithm, Class};
 use crate::device::lane::Lane;
 use crate::device::{
-    Capability, DeviceError, DeviceInfo, DirectDevice, DirectOp, Handle, RUN_MAX_OPS, Run, Score,
+    Capability, DeviceError, DeviceInfo, DirectDevice, DirectOp, Handle, RUN_MAX_OPS, Run, Score, best,
 };
 use crate::error::{Error, Progress};
 use crate::key::Key;
@@ -104,7 +104,7 @@ impl DirectDevice for AwsLc {
     }
 
     fn probe(&self, spec: &SessionSpec) -> Option<Score> {
-        ALGORITHMS.contains(&spec.algorithm).then_some(Score(100))
+        best::score("aws-lc", spec.algorithm)
     }
 
     fn open(&self, spec: &SessionSpec, key: &Key) -> Result<Handle, Error> {

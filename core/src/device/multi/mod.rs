@@ -19,7 +19,7 @@ use crate::algorithm::{Algorithm, Class, OpKind};
 use crate::device::lane::Lane;
 use crate::device::soft::open;
 use crate::device::soft::{SharedContext, refused};
-use crate::device::{Capability, DeviceInfo, DirectDevice, DirectOp, Handle, RUN_MAX_OPS, Run, Score};
+use crate::device::{Capability, DeviceInfo, DirectDevice, DirectOp, Handle, RUN_MAX_OPS, Run, Score, best};
 use crate::error::Error;
 use crate::key::Key;
 use crate::session::SessionSpec;
@@ -145,7 +145,7 @@ impl DirectDevice for Multi {
     }
 
     fn probe(&self, spec: &SessionSpec) -> Option<Score> {
-        ALGORITHMS.contains(&spec.algorithm).then_some(Score(100))
+        best::score("multi", spec.algorithm)
     }
 
     fn open(&self, spec: &SessionSpec, key: &Key) -> Result<Handle, Error> {
