@@ -82,6 +82,7 @@ impl Bare {
                 iv: &iv,
                 aad: &[],
                 data,
+                source: None,
                 output,
                 chain: None,
                 result: None,

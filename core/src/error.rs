@@ -175,6 +175,20 @@ pub enum Error {
         /// The limit, in bytes.
         limit: usize,
     },
+    /// The operation makes its bytes from nothing: it has no source.
+    #[error("{op} reads no source")]
+    NothingToRead {
+        /// The operation.
+        op: OpKind,
+    },
+    /// The operation is scattered over more segments than the runtime takes.
+    #[error("operation of {got} segments exceeds the limit of {limit}")]
+    TooManySegments {
+        /// The number given.
+        got: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// The algorithm has no such operation, or the session does not allow it.
     #[error("{algorithm} cannot {op}")]
     NotSupported {

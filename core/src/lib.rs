@@ -18,12 +18,14 @@
 //! ```
 //!
 //! The ways to submit: [`Session::submit`] (a future), [`Session::submit_batch`], [`Session::burst`] (submit n, poll n),
-//! [`Session::with_callback`], [`Session::call`] (blocking), and [`Session::stream`] for one file or flow.
+//! [`Session::with_callback`], [`Session::call`] (blocking), and [`Session::stream`] for one file or flow. Where the bytes
+//! may lie (in place, out of place, in segments, in pools): [`buffers`].
 
 #![allow(clippy::result_large_err, reason = "a refusal hands the request back, whole and without allocating")]
 
 pub mod algorithm;
 pub mod balancer;
+pub mod buffers;
 pub mod clock;
 pub mod config;
 pub mod conformance;
@@ -61,6 +63,7 @@ mod worker;
 
 pub use algorithm::{Algorithm, Class, OpKind};
 pub use balancer::{Balancer, Decision, Parameter, Preview, SetBalancer};
+pub use buffers::{BufferPool, PooledBuffer, Source};
 pub use clock::{Clock, Nanos};
 pub use config::Config;
 pub use device::fault::{FaultMode, FaultSpec};

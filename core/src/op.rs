@@ -5,6 +5,7 @@ use std::fmt;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::algorithm::{IV_LEN_MAX, OUTPUT_LEN_MAX, OpKind};
+use crate::buffers::{Input, Lies, Source};
 use crate::error::{Error, OpError};
 
 /// Initialisation vector, nonce or initial counter block: up to 16 bytes, held inline.
@@ -159,7 +160,8 @@ pub struct Request {
     pub kind: Option<OpKind>,
     /// Input, and the place of the output: encrypt and decrypt work in place, random fills it, digest and mac
     /// leave it alone. An AEAD's ciphertext carries its 16-byte tag at the end; leave that much spare capacity to
-    /// spare a copy.
+    /// spare a copy. With [`Request::from_source`] it is the place of the output alone, with [`Request::scattered`] mere
+    /// working memory: what it holds is lost.
     pub data: Vec<u8>,
     /// Initialisation vector, of the algorithm's length.
     pub iv: Iv,
@@ -173,6 +175,8 @@ pub struct Request {
     /// accepted and stays the same in every attempt.
     pub runtime_iv: bool,
     pub(crate) chain: Option<Box<Chain>>,
+    /// Input that does not lie in `data`.
+    pub(crate) input: Option<Box<Input>>,
 }
 
 impl Request {
@@ -210,6 +214,97 @@ impl Request {
     /// `len` random bytes.
     pub fn random(len: usize) -> Self {
         Self::new(OpKind::Random, vec![0; len])
+    }
+
+    /// Out of place: `source` is read and never written, the output goes to `data`, whose memory is used if it is large
+    /// enough ([`Request::into_data`]). Digest and mac leave `data` empty.
+    ///
+    /// The source is whole whatever becomes of the operation, so every attempt that fails can be repeated elsewhere; it
+    /// comes back with the completion ([`Completion::take_source`]), or the caller keeps a clone. See
+    /// [`buffers`](crate::buffers) for where a copy is made.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use acrypto_core::{Algorithm, Config, Key, OpKind, Request, Runtime, SessionSpec};
+    ///
+    /// # let runtime = Runtime::start(Config::default())?;
+    /// # runtime.add_device_of_kind("soft0", "soft", &[], 0)?;
+    /// let text = Arc::new(b"attack at dawn".to_vec());
+    /// let hash = runtime.session(SessionSpec::new(Algorithm::Sha256), Key::new(Vec::new()))?;
+    /// let cipher = runtime.session(SessionSpec::new(Algorithm::Aes128Ctr), Key::new(vec![7; 16]))?;
+    ///
+    /// let digest = hash.call(Request::from_source(OpKind::Digest, Arc::clone(&text)))?;
+    /// let destination = Vec::with_capacity(64);
+    /// let sealed = cipher.call(Request::encrypt_from(Arc::clone(&text), [0; 16]).into_data(destination))?;
+    /// assert_eq!(digest.output.as_slice().len(), 32);
+    /// assert_eq!((sealed.data.len(), sealed.data.capacity()), (14, 64));
+    /// assert_eq!(*text, b"attack at dawn");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from_source(kind: OpKind, source: impl Into<Source>) -> Self {
+        let input = Input(Lies::Shared(source.into()));
+        Self { input: Some(Box::new(input)), ..Self::new(kind, Vec::new()) }
+    }
+
+    /// Encrypt `source` out of place: [`Request::from_source`].
+    pub fn encrypt_from(source: impl Into<Source>, iv: impl Into<Iv>) -> Self {
+        Self::from_source(OpKind::Encrypt, source).with_iv(iv.into())
+    }
+
+    /// Decrypt `source` out of place: [`Request::from_source`].
+    pub fn decrypt_from(source: impl Into<Source>, iv: impl Into<Iv>) -> Self {
+        Self::from_source(OpKind::Decrypt, source).with_iv(iv.into())
+    }
+
+    /// Over segments, as if they were one buffer. Each comes back with as many bytes as it had
+    /// ([`Completion::take_segments`]); a tag or padding is added to the last, and taken off the end, over as many segments
+    /// as it takes. At most [`SEGMENTS_MAX`](crate::buffers::SEGMENTS_MAX).
+    ///
+    /// Until the operation has succeeded the segments are as they were. Ciphers work on a gathered copy; hashes and MACs go
+    /// from segment to segment where the device can. See [`buffers`](crate::buffers).
+    ///
+    /// ```
+    /// use acrypto_core::{Algorithm, Config, Iv, Key, OpKind, Request, Runtime, SessionSpec};
+    ///
+    /// # let runtime = Runtime::start(Config::default())?;
+    /// # runtime.add_device_of_kind("soft0", "soft", &[], 0)?;
+    /// let session = runtime.session(SessionSpec::new(Algorithm::Aes128Gcm), Key::new(vec![7; 16]))?;
+    /// let segments = vec![b"attack ".to_vec(), b"at dawn".to_vec()];
+    /// let request = Request::scattered(OpKind::Encrypt, segments).with_iv(Iv::from([0; 12]));
+    /// let mut completion = session.call(request)?;
+    /// let lengths: Vec<usize> = completion.take_segments().iter().map(Vec::len).collect();
+    /// assert_eq!(lengths, [7, 7 + 16]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn scattered(kind: OpKind, segments: Vec<Vec<u8>>) -> Self {
+        let input = Input(Lies::Scattered(segments));
+        Self { input: Some(Box::new(input)), ..Self::new(kind, Vec::new()) }
+    }
+
+    /// With this vector as `data`: for the output of an operation out of place.
+    pub fn into_data(mut self, data: Vec<u8>) -> Self {
+        self.data = data;
+        self
+    }
+
+    /// The source of an operation out of place.
+    pub fn source(&self) -> Option<&Source> {
+        self.input.as_deref().and_then(Input::source)
+    }
+
+    /// The segments of a scattered operation.
+    pub fn segments(&self) -> &[Vec<u8>] {
+        self.input.as_deref().map_or(&[], Input::segments)
+    }
+
+    /// Takes the segments of a scattered operation back, from a request that was refused.
+    pub fn take_segments(&mut self) -> Vec<Vec<u8>> {
+        self.input.take().map_or_else(Vec::new, |input| input.into_segments())
+    }
+
+    /// Length of the input in bytes, wherever it lies.
+    pub fn input_len(&self) -> usize {
+        self.input.as_deref().map_or(self.data.len(), Input::len)
     }
 
     /// With this iv, of the algorithm's length.
@@ -264,7 +359,7 @@ pub struct Completion {
     /// Success, or the one way it failed.
     pub result: Result<(), OpError>,
     /// The buffer handed in, holding the output of encrypt, decrypt and random. After a failure the input if the
-    /// source is intact, else nothing.
+    /// source is intact, else nothing. Of an operation out of place the output or nothing; of a scattered one nothing.
     pub data: Vec<u8>,
     /// Digest or MAC; empty for other kinds.
     pub output: Output,
@@ -284,9 +379,10 @@ pub struct Completion {
     pub stage: u8,
     /// The iv it was carried out with.
     pub iv: Iv,
-    /// Whether `data` still holds the input after a failure.
+    /// Whether the input is still there after a failure: in `data`, or out of place, where it always is.
     pub source_intact: bool,
     pub(crate) chain: Option<Box<Chain>>,
+    pub(crate) input: Option<Box<Input>>,
 }
 
 /// How an operation ended, in one word.
@@ -314,6 +410,17 @@ impl Completion {
             Err(OpError::TimedOut { .. }) => Outcome::TimedOut,
             Err(OpError::Cancelled) => Outcome::Cancelled,
         }
+    }
+
+    /// The source of an operation out of place, as it was; once.
+    pub fn take_source(&mut self) -> Option<Source> {
+        self.input.take_if(|input| input.source().is_some()).and_then(|input| input.into_source())
+    }
+
+    /// The segments of a scattered operation, once: with the output of one that succeeded, else as they were.
+    pub fn take_segments(&mut self) -> Vec<Vec<u8>> {
+        let scattered = self.input.take_if(|input| input.source().is_none());
+        scattered.map_or_else(Vec::new, |input| input.into_segments())
     }
 }
 

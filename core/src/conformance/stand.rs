@@ -95,6 +95,7 @@ impl Stand {
                 iv: &task.iv,
                 aad: &task.aad,
                 data: &mut made.data,
+                source: None,
                 output: &mut made.output,
                 chain: made.chain.as_mut(),
                 result: None,
@@ -159,7 +160,7 @@ impl Stand {
                     kind: task.kind,
                     iv: task.iv,
                     aad: task.aad.as_slice().into(),
-                    source: Arc::clone(source),
+                    source: Arc::clone(source).into(),
                     chain: task.chain.clone().map(Box::new),
                 }
             })

@@ -439,7 +439,7 @@ mod tests {
                 kind: OpKind::Encrypt,
                 iv: Iv::from([0; 16]),
                 aad: Arc::from([]),
-                source: Arc::new(vec![0; 16]),
+                source: vec![0; 16].into(),
                 chain: None,
             };
             self.bridge.submit(Nanos(0), &mut vec![op]);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::algorithm::{Algorithm, OpKind};
+use crate::buffers::{Input, Source};
 use crate::clock::Nanos;
 use crate::error::{Error, Progress};
 use crate::key::Key;
@@ -199,6 +200,12 @@ pub trait DirectDevice: Send + Sync {
         let _ = (kind, algorithm);
         false
     }
+    /// Whether the device looks at [`DirectOp::source`] in operations of this kind. For one that does not, the runtime
+    /// copies the input into `data` first.
+    fn reads_source(&self, kind: OpKind) -> bool {
+        let _ = kind;
+        false
+    }
 }
 
 /// A device that answers later: it reads a shared source and writes memory of its own. No call may block.
@@ -249,12 +256,25 @@ pub struct DirectOp<'a> {
     /// Input and output, in place; whole blocks where the algorithm needs them (padding is the runtime's).
     /// For an AEAD the tag is at the end of the ciphertext: encrypt appends it, decrypt verifies and removes it.
     pub data: &'a mut Vec<u8>,
+    /// Input that is to be read instead of `data`; only for devices that [read sources](DirectDevice::reads_source). Then
+    /// `data` holds anything, and encrypt and decrypt make it hold the output alone; digest and mac leave it. In one piece
+    /// for encrypt and decrypt. A failed operation always finds it as it was.
+    pub source: Option<&'a Input>,
     /// Digest or MAC.
     pub output: &'a mut Output,
     /// Set for a chunk of a stream.
     pub chain: Option<&'a mut Chain>,
     /// The answer; an operation left without one is taken as failed.
     pub result: Option<Result<(), DeviceError>>,
+}
+
+impl DirectOp<'_> {
+    /// Makes an operation in place of one that has a source, by a copy.
+    pub fn load_source(&mut self) {
+        if let Some(source) = self.source.take() {
+            source.copy_to(self.data);
+        }
+    }
 }
 
 /// Operations of one (algorithm, kind) that a direct device carries out together, each with its own session.
@@ -281,7 +301,7 @@ pub struct QueuedOp {
     /// Associated data.
     pub aad: Arc<[u8]>,
     /// Input, shared: it stays valid as long as the device holds it, and is never written.
-    pub source: Arc<Vec<u8>>,
+    pub source: Source,
     /// Set for a chunk of a stream; a copy, given back in the answer.
     pub chain: Option<Box<Chain>>,
 }

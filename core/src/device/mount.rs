@@ -75,6 +75,14 @@ impl Mount {
         Some(scores)
     }
 
+    /// Whether it works on a source that is only read.
+    pub(crate) fn reads_source(&self, kind: OpKind) -> bool {
+        match self {
+            Self::Direct(device) => guarded(|| device.reads_source(kind)).unwrap_or(false),
+            Self::Queued(_) | Self::Faulted(_) => false,
+        }
+    }
+
     /// The engine, if it is served as a queued one.
     pub(crate) fn queued(&mut self) -> Option<&mut dyn QueuedDevice> {
         match self {

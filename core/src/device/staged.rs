@@ -29,6 +29,7 @@ pub(crate) fn carry_out(op: QueuedOp, execute: impl FnOnce(&mut Run<'_>)) -> Ans
         iv: &iv,
         aad: &aad,
         data: &mut data,
+        source: None,
         output: &mut output,
         chain: chain.as_deref_mut(),
         result: None,

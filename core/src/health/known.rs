@@ -73,7 +73,7 @@ impl Probe {
             kind: answer.kind,
             iv,
             aad: answer.aad.into(),
-            source: Arc::clone(&source),
+            source: Arc::clone(&source).into(),
             chain: None,
         };
         if guarded(|| device.submit(now, &mut vec![op])).is_none() {
@@ -116,6 +116,7 @@ fn ask_direct(answer: &KnownAnswer, handle: Handle, iv: &Iv, engine: &mut Mount)
         iv,
         aad: answer.aad,
         data: &mut data,
+        source: None,
         output: &mut output,
         chain: None,
         result: None,

@@ -106,6 +106,7 @@ impl Shadow {
             iv: this.iv,
             aad: this.aad,
             data: &mut data,
+            source: None,
             output: &mut output,
             chain: chain.as_mut(),
             result: None,

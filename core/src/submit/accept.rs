@@ -8,6 +8,7 @@ use super::{Body, Shape, Tried, check};
 use crate::algorithm::OpKind;
 use crate::balancer::routing::Pick;
 use crate::binding::Binding;
+use crate::buffers::scatter;
 use crate::clock::Nanos;
 use crate::context::{Context, at_stage};
 use crate::device::RUN_MAX_OPS;
@@ -183,9 +184,12 @@ impl Shared {
         body.asked = shape.kind_number();
         body.is_padded = session.spec.pads() && is_last;
         body.order = session.order.as_ref().map(|order| (Arc::clone(order), order.take_number()));
+        if body.input.is_some() {
+            scatter::begin(body, context.parts.len() > 1);
+        }
         if context.parts.len() > 1 {
             route::begin(body, Arc::clone(context), shape.kind());
-        } else if body.is_padded && shape.kind() == OpKind::Encrypt {
+        } else if body.is_padded && shape.kind() == OpKind::Encrypt && body.input.is_none() {
             padding::pad_pkcs7(&mut body.data, shape.algorithm().block_len());
         }
         self.describe(held, context, shape.flagged(false, is_chunk, session.order.is_some()));

@@ -2,6 +2,7 @@
 
 use super::{Shape, iv};
 use crate::algorithm::{Algorithm, OpKind};
+use crate::buffers::SEGMENTS_MAX;
 use crate::context::Context;
 use crate::error::Error;
 use crate::key::Uses;
@@ -17,7 +18,10 @@ pub(super) fn check(shared: &Shared, context: &Context, request: &Request) -> Re
     if !context.uses.allows(kind) {
         return Err(Error::NotAllowed { op: kind });
     }
-    let got = request.data.len();
+    let got = request.input_len();
+    if request.input.is_some() {
+        check_input(kind, request)?;
+    }
     if got > shared.config.op_max_bytes {
         return Err(Error::OpTooLarge { got, limit: shared.config.op_max_bytes });
     }
@@ -76,12 +80,12 @@ impl Rules {
         }
     }
 
-    /// What a request is, unless its session has no such kind of operation; nothing else is checked.
+    /// What a request is, unless its session has no such kind of operation or its input lies apart; nothing else is checked.
     #[inline(always)]
     pub(crate) fn rough_shape(&self, request: &Request) -> Option<Shape> {
         let kind = request.kind.map_or(self.only_kind, |kind| kind as u8);
         let is_chunk = request.chain.is_some();
-        (kind > 0 && self.kinds & 1 << kind != 0)
+        (kind > 0 && self.kinds & 1 << kind != 0 && request.input.is_none())
             .then(|| self.shape.with_kind_and_bytes(kind, request.data.len()).flagged(false, is_chunk, false))
     }
 
@@ -100,6 +104,16 @@ impl Rules {
             && (self.takes_aad || request.aad.is_empty())
             && (self.block == 1 || text % usize::from(self.block) == 0);
         is_right.then_some(shape)
+    }
+}
+
+fn check_input(kind: OpKind, request: &Request) -> Result<(), Error> {
+    if kind == OpKind::Random && request.source().is_some() {
+        return Err(Error::NothingToRead { op: kind });
+    }
+    match request.segments().len() {
+        got if got > SEGMENTS_MAX => Err(Error::TooManySegments { got, limit: SEGMENTS_MAX }),
+        _ => Ok(()),
     }
 }
 
@@ -130,7 +144,7 @@ fn check_length(
     request: &Request,
     tags: (usize, usize),
 ) -> Result<(), Error> {
-    let got = request.data.len();
+    let got = request.input_len();
     let (inner, outer) = if algorithm.is_authenticated() { (0, algorithm.tag_len(kind)) } else { tags };
     let text = match kind {
         OpKind::Decrypt => got.checked_sub(outer).ok_or(Error::TooShort { algorithm, want: outer, got })?,

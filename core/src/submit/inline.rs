@@ -343,6 +343,9 @@ impl Shared {
     /// What the short check does not pass is judged by the long one; an iv is made if one is asked for.
     #[cold]
     fn judge(&self, exec: &Exec, place: usize, request: &mut Request) -> Option<Shape> {
+        if request.input.is_some() {
+            return None;
+        }
         let context = &exec.sessions.at(place)?.context;
         let shape = check::check(self, context, request).ok()?;
         if request.runtime_iv {
@@ -395,6 +398,7 @@ impl Shared {
                 iv: &completion.iv,
                 aad: &entry.request().aad,
                 data: &mut completion.data,
+                source: None,
                 output: &mut completion.output,
                 chain: completion.chain.as_deref_mut(),
                 result: None,
@@ -516,6 +520,7 @@ fn begin(request: &mut Request, device: &Device, pad_to: Option<usize>) -> Compl
         iv: request.iv,
         source_intact: true,
         chain: request.chain.take(),
+        input: None,
     }
 }
 

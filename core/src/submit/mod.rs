@@ -16,6 +16,7 @@ use std::sync::Arc;
 use arrayvec::ArrayVec;
 
 use crate::algorithm::{Algorithm, OpKind};
+use crate::buffers::{Input, scatter};
 use crate::error::OpError;
 use crate::op::{Chain, Completion, DeviceId, Iv, Output, Request};
 use crate::order::Order;
@@ -65,6 +66,8 @@ pub(crate) struct Body {
     pub(crate) data: Vec<u8>,
     /// The input while a queued device reads it; `data` is empty then.
     pub(crate) shared: Option<Arc<Vec<u8>>>,
+    /// Input that does not lie in `data`; it is as it was until the operation has succeeded.
+    pub(crate) input: Option<Box<Input>>,
     pub(crate) iv: Iv,
     pub(crate) aad: Vec<u8>,
     pub(crate) chain: Option<Box<Chain>>,
@@ -106,6 +109,7 @@ impl Body {
         self.iv = request.iv;
         self.aad = request.aad;
         self.chain = request.chain;
+        self.input = request.input;
         self.user_data = request.user_data;
         self.face = face;
         self.position = position;
@@ -125,6 +129,9 @@ impl Body {
     /// Empties the body of its result. What stays behind holds no buffer.
     pub(crate) fn take(&mut self) -> Completion {
         self.restore_source();
+        if self.input.is_some() {
+            scatter::end(self);
+        }
         self.aad = Vec::new();
         Completion {
             result: self.error.take().map_or(Ok(()), Err),
@@ -140,6 +147,7 @@ impl Body {
             service_ns: self.service_ns,
             source_intact: self.source_intact,
             chain: self.chain.take(),
+            input: self.input.take(),
         }
     }
 

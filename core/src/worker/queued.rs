@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrayvec::ArrayVec;
 
 use super::run::{After, SessionGroup, Tally, is_fault, mark_started, record, settle};
+use crate::buffers::{Source, scatter};
 use crate::device::registry::{Device, Exec};
 use crate::device::{Answer, DeviceError, Product, QueuedOp, Ticket};
 use crate::foreign::guarded;
@@ -61,8 +62,12 @@ impl Shared {
                     let ticket = Ticket(held.entry());
                     let body = held.body();
                     body.restore_source();
-                    let source = Arc::new(std::mem::take(&mut body.data));
-                    body.shared = Some(Arc::clone(&source));
+                    let apart = if body.input.is_some() { scatter::lend(body, shape) } else { None };
+                    let source = apart.unwrap_or_else(|| {
+                        let source = Arc::new(std::mem::take(&mut body.data));
+                        body.shared = Some(Arc::clone(&source));
+                        source.into()
+                    });
                     let op = QueuedOp {
                         ticket,
                         handle,
@@ -135,7 +140,10 @@ impl Shared {
                 match product.data {
                     Some(data) => {
                         body.shared = None;
-                        body.data = data;
+                        match body.input {
+                            None => body.data = data,
+                            Some(_) => scatter::receive(&mut body.data, data),
+                        }
                     }
                     None => body.restore_source(),
                 }
@@ -194,7 +202,8 @@ impl Shared {
             return true;
         }
         let body = held.body();
-        let Some(input) = body.shared.clone() else { return true };
+        let apart = if body.input.is_some() { scatter::lend(body, shape) } else { None };
+        let Some(input) = apart.or_else(|| body.shared.clone().map(Source::from)) else { return true };
         let product = result.as_ref().ok();
         let compared = Compared {
             shape,

@@ -6,6 +6,7 @@ use arrayvec::ArrayVec;
 use zeroize::Zeroize;
 
 use crate::algorithm::OpKind;
+use crate::buffers::scatter;
 use crate::clock::Nanos;
 use crate::context::Context;
 use crate::device::mount::Mount;
@@ -99,6 +100,7 @@ impl Shared {
             let shape = Shape(held.meta().shape.load(Ordering::Relaxed));
             let body = held.body();
             body.restore_source();
+            let is_read = body.input.is_some() && scatter::prepare(body, shape, &exec.engine);
             all_go &= handle.is_ok();
             ops.push(DirectOp {
                 handle: handle.unwrap_or(Handle(u32::MAX)),
@@ -107,6 +109,7 @@ impl Shared {
                 iv: &body.iv,
                 aad: &body.aad,
                 data: &mut body.data,
+                source: if is_read { body.input.as_deref() } else { None },
                 output: &mut body.output,
                 chain: body.chain.as_deref_mut(),
                 result: handle.err().map(Err),
@@ -208,11 +211,12 @@ impl Shared {
             let context = held.meta().context.load(Ordering::Relaxed);
             let shape = Shape(held.meta().shape.load(Ordering::Relaxed));
             let body = held.body();
+            let read = if body.input.is_some() { scatter::lend(body, shape) } else { None };
             let compared = Compared {
                 shape,
                 iv: &body.iv,
                 aad: &body.aad,
-                input: &sample.data,
+                input: read.as_deref().unwrap_or(&sample.data),
                 chain_before: sample.chain.as_deref(),
                 data: Some(&body.data),
                 output: &body.output,
@@ -220,7 +224,10 @@ impl Shared {
                 result: *result,
             };
             if !self.stands_up(device, exec, context, &compared) {
-                body.data = sample.data;
+                match body.input {
+                    Some(_) if body.route.is_none() => body.data.zeroize(),
+                    _ => body.data = sample.data,
+                }
                 body.chain = sample.chain;
                 body.output = Output::NONE;
                 *result = Err(WRONG);
@@ -313,7 +320,9 @@ fn take_samples(exec: &mut Exec, slots: &mut Slots<'_>, rate: f64) -> Vec<Option
         shadow.draws(rate, algorithm).then(|| {
             let body = held.body();
             body.restore_source();
-            Sample { data: body.data.clone(), chain: body.chain.clone() }
+            let is_apart = body.input.is_some() && body.route.is_none();
+            let data = if is_apart { Vec::new() } else { body.data.clone() };
+            Sample { data, chain: body.chain.clone() }
         })
     };
     slots.iter_mut().map(sample).collect()
@@ -469,7 +478,7 @@ pub(crate) fn settle(
         Err(DeviceError::Failed { reason, progress, source_intact }) => {
             body.last_reason = reason;
             body.tried.add(device);
-            if source_intact {
+            if source_intact || body.input.is_some() && body.route.is_none() {
                 return After::Again;
             }
             body.source_intact = false;

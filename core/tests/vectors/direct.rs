@@ -83,6 +83,7 @@ impl Operation {
             iv: &Iv::new(iv).unwrap(),
             aad: &self.aad,
             data: &mut data,
+            source: None,
             output: &mut output,
             chain,
             result: None,

@@ -58,6 +58,7 @@ impl Direct {
             iv: &self.iv,
             aad: &[],
             data: &mut self.data,
+            source: None,
             output: &mut output,
             chain: None,
             result: None,

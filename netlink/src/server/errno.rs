@@ -33,7 +33,7 @@ pub(super) fn refused(error: &Error) -> Fault {
         Error::TooFewSamples { .. } => EAGAIN,
         Error::NoPreview { .. } => EOPNOTSUPP,
         Error::BalancerEjected { .. } => EIO,
-        Error::OpTooLarge { .. } => EMSGSIZE,
+        Error::OpTooLarge { .. } | Error::TooManySegments { .. } => EMSGSIZE,
         Error::NotSupported { .. } | Error::NoStream { .. } => EOPNOTSUPP,
         Error::NotAllowed { .. } => EPERM,
         Error::Full { .. } | Error::TenantFull { .. } => EAGAIN,

@@ -276,6 +276,7 @@ impl Kernel {
                 iv: &iv,
                 aad: &[],
                 data,
+                source: None,
                 output,
                 chain: None,
                 result: None,

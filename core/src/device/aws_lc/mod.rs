@@ -16,7 +16,7 @@
 //! Keys are wiped by the library when a session is closed and the run that may still use it has ended; copies that its
 //! constructors leave on the stack are out of our reach.
 
-use crate::algorithm::{Algorithm, Class};
+use crate::algorithm::{Algorithm, Class, OpKind};
 use crate::device::lane::Lane;
 use crate::device::{
     Capability, DeviceError, DeviceInfo, DirectDevice, DirectOp, Handle, RUN_MAX_OPS, Run, Score, best,
@@ -122,6 +122,11 @@ impl DirectDevice for AwsLc {
                 op.result = Some(answer(sessions, op));
             }
         });
+    }
+
+    /// The library's ciphers work in place.
+    fn reads_source(&self, kind: OpKind) -> bool {
+        matches!(kind, OpKind::Digest | OpKind::Mac)
     }
 }
 

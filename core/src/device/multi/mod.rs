@@ -16,6 +16,7 @@
 )]
 
 use crate::algorithm::{Algorithm, Class, OpKind};
+use crate::buffers::Input;
 use crate::device::lane::Lane;
 use crate::device::soft::open;
 use crate::device::soft::{SharedContext, refused};
@@ -167,6 +168,10 @@ impl DirectDevice for Multi {
         self.sessions.close(handle);
     }
 
+    fn reads_source(&self, kind: OpKind) -> bool {
+        matches!(kind, OpKind::Digest | OpKind::Mac)
+    }
+
     fn execute(&self, run: &mut Run<'_>) {
         let Some(first) = run.first() else { return };
         let (algorithm, kind) = (first.algorithm, first.kind);
@@ -269,16 +274,25 @@ fn hash_job<'a>(
     op: &'a mut DirectOp<'_>,
     sessions: Open<'a>,
 ) -> Option<HashJob<'a>> {
+    if op.source.is_some_and(|source| source.as_slice().is_none()) {
+        // The lanes go through one text each.
+        op.load_source();
+    }
     match sessions.get(op.handle, op.algorithm).ok().map(|session| &session.keys) {
         Some(Keys::Hash(start)) if op.chain.is_none() && (op.algorithm, op.kind) == (algorithm, kind) => {
             op.result = Some(Ok(()));
-            Some(HashJob { start, text: op.data, output: op.output })
+            Some(HashJob { start, text: text(op.source, op.data), output: op.output })
         }
         _ => {
             plain(op, sessions);
             None
         }
     }
+}
+
+/// What a hash reads.
+fn text<'a>(source: Option<&'a Input>, data: &'a [u8]) -> &'a [u8] {
+    source.and_then(Input::as_slice).unwrap_or(data)
 }
 
 /// One operation by itself, or its refusal.

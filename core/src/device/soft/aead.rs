@@ -2,11 +2,14 @@
 
 use aes_gcm::aead::AeadInOut;
 use aes_gcm::aead::consts::{U12, U16};
+use aes_gcm::aead::inout::InOutBuf;
 use zeroize::Zeroize;
 
 use crate::algorithm::OpKind;
+use crate::buffers::Input;
 use crate::device::{DeviceError, DirectOp};
 
+use super::cipher::{buffers, out_of_place};
 use super::{Context, refused};
 
 const TAG_LEN: usize = 16;
@@ -33,9 +36,10 @@ where
 impl<A: AeadInOut<NonceSize = U12, TagSize = U16>> Aead<A> {
     fn encrypt(&self, op: &mut DirectOp<'_>) -> Result<(), DeviceError> {
         let nonce = op.iv.as_slice().try_into().map_err(|_| wrong_nonce())?;
+        let aad = op.aad;
         let tag = self
             .0
-            .encrypt_inout_detached(nonce, op.aad, op.data.as_mut_slice().into())
+            .encrypt_inout_detached(nonce, aad, buffers(op)?)
             .map_err(|_| refused("the message is too long"))?;
         // After encryption, so that a copy to a larger buffer leaves no plaintext behind.
         op.data.extend_from_slice(&tag);
@@ -44,12 +48,24 @@ impl<A: AeadInOut<NonceSize = U12, TagSize = U16>> Aead<A> {
 
     fn decrypt(&self, op: &mut DirectOp<'_>) -> Result<(), DeviceError> {
         let nonce = op.iv.as_slice().try_into().map_err(|_| wrong_nonce())?;
-        let Some(text_len) = op.data.len().checked_sub(TAG_LEN) else {
+        let sealed_len = op.source.map_or(op.data.len(), Input::len);
+        let Some(text_len) = sealed_len.checked_sub(TAG_LEN) else {
             return Err(refused("the data is shorter than its tag"));
         };
-        let (text, tag) = op.data.split_at_mut(text_len);
-        let tag = (&*tag).try_into().map_err(|_| refused("the tag is not 16 bytes"))?;
-        if self.0.decrypt_inout_detached(nonce, op.aad, text.into(), tag).is_err() {
+        let (text, tag): (InOutBuf<'_, '_, u8>, &[u8]) = match op.source.map(Input::as_slice) {
+            None => {
+                let (text, tag) = op.data.split_at_mut(text_len);
+                (text.into(), tag)
+            }
+            Some(source) => {
+                let (text, tag) = source
+                    .and_then(|source| source.split_at_checked(text_len))
+                    .ok_or(refused("no source"))?;
+                (out_of_place(Some(text), op.data)?, tag)
+            }
+        };
+        let tag = tag.try_into().map_err(|_| refused("the tag is not 16 bytes"))?;
+        if self.0.decrypt_inout_detached(nonce, op.aad, text, tag).is_err() {
             op.data.zeroize();
             return Err(DeviceError::DecryptionFailed);
         }

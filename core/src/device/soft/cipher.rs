@@ -5,7 +5,7 @@ use aes::cipher::array::Array;
 use aes::cipher::consts::U16;
 use aes::cipher::{
     Block, BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, BlockSizeUser,
-    InnerIvInit, StreamCipherCore,
+    InOutBuf, InnerIvInit, StreamCipherCore,
 };
 use ctr::CtrCore;
 use ctr::flavors::Ctr128BE;
@@ -32,10 +32,11 @@ pub(super) struct Ecb<C>(pub(super) C);
 
 impl<C: Cipher> Context for Ecb<C> {
     fn execute(&self, op: &mut DirectOp<'_>) -> Result<(), DeviceError> {
-        let blocks = blocks::<C>(op.data)?;
-        match op.kind {
-            OpKind::Encrypt => self.0.encrypt_blocks(blocks),
-            OpKind::Decrypt => self.0.decrypt_blocks(blocks),
+        let kind = op.kind;
+        let blocks = blocks::<C>(buffers(op)?)?;
+        match kind {
+            OpKind::Encrypt => self.0.encrypt_blocks_inout(blocks),
+            OpKind::Decrypt => self.0.decrypt_blocks_inout(blocks),
             _ => return Err(wrong_kind()),
         }
         Ok(())
@@ -47,17 +48,18 @@ pub(super) struct Cbc<C>(pub(super) C);
 
 impl<C: Cipher> Context for Cbc<C> {
     fn execute(&self, op: &mut DirectOp<'_>) -> Result<(), DeviceError> {
-        match op.kind {
-            OpKind::Encrypt => self.encrypt(op.iv, op.data),
-            OpKind::Decrypt => self.decrypt(op.iv, op.data),
+        let (kind, iv) = (op.kind, op.iv);
+        match kind {
+            OpKind::Encrypt => self.encrypt(iv, buffers(op)?),
+            OpKind::Decrypt => self.decrypt(iv, buffers(op)?),
             _ => Err(wrong_kind()),
         }
     }
 }
 
 impl<C: Cipher> Cbc<C> {
-    pub(super) fn encrypt(&self, iv: &Iv, data: &mut [u8]) -> Result<(), DeviceError> {
-        cbc::Encryptor::inner_iv_init(&self.0, block_of(iv)?).encrypt_blocks(blocks::<C>(data)?);
+    pub(super) fn encrypt(&self, iv: &Iv, data: InOutBuf<'_, '_, u8>) -> Result<(), DeviceError> {
+        cbc::Encryptor::inner_iv_init(&self.0, block_of(iv)?).encrypt_blocks_inout(blocks::<C>(data)?);
         Ok(())
     }
 
@@ -67,8 +69,8 @@ impl<C: Cipher> Cbc<C> {
         if len.is_multiple_of(C::block_size()) { Ok(()) } else { Err(partial_block()) }
     }
 
-    pub(super) fn decrypt(&self, iv: &Iv, data: &mut [u8]) -> Result<(), DeviceError> {
-        cbc::Decryptor::inner_iv_init(&self.0, block_of(iv)?).decrypt_blocks(blocks::<C>(data)?);
+    pub(super) fn decrypt(&self, iv: &Iv, data: InOutBuf<'_, '_, u8>) -> Result<(), DeviceError> {
+        cbc::Decryptor::inner_iv_init(&self.0, block_of(iv)?).decrypt_blocks_inout(blocks::<C>(data)?);
         Ok(())
     }
 }
@@ -83,14 +85,33 @@ impl<C: Cipher> Context for Ctr<C> {
             return Err(wrong_kind());
         }
         CtrCore::<_, Ctr128BE>::inner_iv_init(&self.0, counter)
-            .try_apply_keystream_partial(op.data.as_mut_slice().into())
+            .try_apply_keystream_partial(buffers(op)?)
             .map_err(|_| refused("the counter would repeat"))
     }
 }
 
-fn blocks<C: Cipher>(data: &mut [u8]) -> Result<&mut [Block<C>], DeviceError> {
-    match Block::<C>::slice_as_chunks_mut(data) {
-        (blocks, []) => Ok(blocks),
+/// Where an operation reads and where it writes: in place, or from a source of as many bytes.
+pub(super) fn buffers<'a>(op: &'a mut DirectOp<'_>) -> Result<InOutBuf<'a, 'a, u8>, DeviceError> {
+    match op.source {
+        None => Ok(op.data.as_mut_slice().into()),
+        Some(source) => out_of_place(source.as_slice(), op.data),
+    }
+}
+
+/// As `buffers`, from a source that is apart.
+#[cold]
+pub(super) fn out_of_place<'a>(
+    source: Option<&'a [u8]>,
+    data: &'a mut Vec<u8>,
+) -> Result<InOutBuf<'a, 'a, u8>, DeviceError> {
+    let source = source.ok_or(refused("the source is in pieces"))?;
+    data.resize(source.len(), 0);
+    InOutBuf::new(source, data.as_mut_slice()).map_err(|_| refused("source and output differ in length"))
+}
+
+fn blocks<'a, C: Cipher>(data: InOutBuf<'a, 'a, u8>) -> Result<InOutBuf<'a, 'a, Block<C>>, DeviceError> {
+    match data.into_chunks() {
+        (blocks, rest) if rest.is_empty() => Ok(blocks),
         _ => Err(partial_block()),
     }
 }

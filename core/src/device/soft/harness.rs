@@ -52,6 +52,7 @@ impl Case<'_> {
             iv: &Iv::new(self.iv).unwrap(),
             aad: self.aad,
             data: &mut data,
+            source: None,
             output: &mut output,
             chain,
             result: None,

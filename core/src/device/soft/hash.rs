@@ -105,7 +105,10 @@ fn absorb<H: Hash>(fresh: impl FnOnce() -> H, op: &mut DirectOp<'_>) -> Result<O
         Some(chain) if !chain.first => restore(&chain.midstate)?,
         _ => fresh(),
     };
-    hash.update(&op.data);
+    match op.source {
+        None => hash.update(&op.data),
+        Some(source) => source.parts().for_each(|part| hash.update(part)),
+    }
     match &mut op.chain {
         Some(chain) if !chain.last => {
             let mut state = hash.serialize();

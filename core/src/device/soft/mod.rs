@@ -3,7 +3,7 @@
 use std::array;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::algorithm::Algorithm;
+use crate::algorithm::{Algorithm, OpKind};
 use crate::device::{
     Capability, DeviceError, DeviceInfo, DirectDevice, DirectOp, Handle, RUN_MAX_OPS, Run, Score,
 };
@@ -93,6 +93,10 @@ impl DirectDevice for Soft {
         for ops in run.chunks_mut(RUN_MAX_OPS) {
             self.execute_chunk(ops);
         }
+    }
+
+    fn reads_source(&self, kind: OpKind) -> bool {
+        kind != OpKind::Random
     }
 }
 
