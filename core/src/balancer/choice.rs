@@ -170,14 +170,6 @@ pub(crate) fn shortest<S: Server>(
 ) -> Outcome {
     let mut scan = Scan::default();
     let mut best: Option<(usize, usize)> = None;
-    // Most often the first that is looked at has nothing to do.
-    if let Some(server) = candidates[range.clone()].get(first)
-        && server.is_free(shape)
-        && tried.is_empty()
-    {
-        let index = range.start + first;
-        return Outcome::Found { index, room: server.lend_max_ops(), why: "shortest queue" };
-    }
     let begin = range.start + first % range.len().max(1);
     for index in (begin..range.end).chain(range.start..begin) {
         let Some(backlog) = scan.admit(index, &candidates[index], shape, tried) else { continue };
@@ -203,6 +195,16 @@ impl<S: Server> Lane<S> {
             _ => Vec::new(),
         };
         Self { rule, candidates, cycle, turn: AtomicUsize::new(turn) }
+    }
+
+    /// What `pick` would most often find for an operation that nobody has failed: the first that is looked at has nothing
+    /// to do. `None` says nothing.
+    #[inline(always)]
+    pub(crate) fn pick_at_once(&self, shape: Shape, spread: usize) -> Option<&S> {
+        let count = self.candidates.len();
+        let first = if spread < count { spread } else { spread.checked_rem(count)? };
+        let server = self.candidates.get(first)?;
+        (matches!(self.rule, Rule::Shortest) && server.is_free(shape)).then_some(server)
     }
 
     /// Picks a candidate; `spread` is where rules without an order of their own begin to look.

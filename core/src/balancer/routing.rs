@@ -125,9 +125,21 @@ impl Routing {
     }
 
     /// Picks a device for an operation that the devices in `tried` have failed already.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pick(&self, shape: Shape, tried: &Tried, binding: Binding) -> Pick<'_> {
         let is_sampled = self.watch.counts_pick();
+        if !is_sampled
+            && binding.is_none()
+            && tried.is_empty()
+            && let Some(lane) = self.lane(shape.algorithm(), size_class(shape.bytes()))
+            && let Some(device) = lane.pick_at_once(shape, self.watch.spread())
+        {
+            return Pick::Device(device, device.lend_max_ops);
+        }
+        self.pick_with_care(shape, tried, binding, is_sampled)
+    }
+
+    fn pick_with_care(&self, shape: Shape, tried: &Tried, binding: Binding, is_sampled: bool) -> Pick<'_> {
         if !binding.is_none() {
             match self.pick_bound(shape, tried, binding, is_sampled) {
                 Pick::None => {}

@@ -194,8 +194,16 @@ impl Shared {
     }
 
     /// The rate in force, and the engine for it. 0 where none of the next operations is sampled.
+    #[inline(always)]
     pub(crate) fn shadow_rate(&self, device: &Device, exec: &mut Exec) -> f64 {
-        let rate = f64::from_bits(device.shadow_rate.load(Ordering::Relaxed));
+        let bits = device.shadow_rate.load(Ordering::Relaxed);
+        // No bit of 0.0 is set.
+        if bits == 0 && exec.shadow.is_none() { 0.0 } else { self.begin_or_end_shadow(bits, exec, device) }
+    }
+
+    #[cold]
+    fn begin_or_end_shadow(&self, bits: u64, exec: &mut Exec, device: &Device) -> f64 {
+        let rate = f64::from_bits(bits);
         if rate > 0.0 && exec.shadow.is_none() {
             let seed = self.config.seed ^ u64::from(device.id.0) << 32;
             exec.shadow = Some(Box::new(Shadow::new(seed, self.now())));
