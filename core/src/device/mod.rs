@@ -19,7 +19,6 @@ pub mod fault;
 mod faulted;
 pub(crate) mod kind;
 pub mod known_answers;
-#[cfg(any(feature = "aws-lc", test))]
 mod lane;
 pub(crate) mod mount;
 pub mod multi;

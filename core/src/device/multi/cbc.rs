@@ -8,148 +8,175 @@
 //! all lanes its round keys are broadcast; else they lie transposed in a [`KeyTable`], one row a round, which is wiped
 //! when the run ends.
 //!
-//! **Stagger.** Messages a page (or a multiple) apart keep their lines in the same few places of the cache, and sixteen
-//! lanes evict each other's lines before they are used up. Then the lanes start in four groups, a line's worth of blocks
-//! apart, so that at any time at most a quarter of them compete for one place.
+//! **Stagger.** Messages a page (or a multiple) apart keep their lines in the same few sets of the cache, and sixteen
+//! lanes evict each other's lines before they are used up. Where the addresses of long messages say so, lanes start a
+//! few lines later than others, so that they never meet in one set.
 //!
 //! **Constant time.** Of the data, nothing but AES, exclusive-or and moves is made; branches and addresses depend on the
 //! count of messages, their lengths and their places in memory, and on which sessions are the same, never on a key, a
 //! text or a chaining value.
 
-use std::{array, ptr};
+use std::ptr;
 
 use super::Job;
-use super::lanes::{Gather, IDLE_STEPS_MAX, stretch};
+use super::lanes::{Gather, Lanes};
 use super::schedule::{KeyTable, Schedule};
-use super::vector::{Block, Vector};
+use super::vector::Block;
 
-/// Blocks in a cache line: how far behind the one before a group of lanes starts.
-const STAGGER_BLOCKS: usize = 4;
-/// Groups of lanes that start one after the other.
-const GROUPS: usize = 4;
-/// A shorter message has done with its lines before it matters.
+const LINE_LEN: usize = 64;
+/// Blocks in a cache line.
+const LINE_BLOCKS: usize = LINE_LEN / size_of::<Block>();
+/// Lines so many (a page) apart, or a multiple, share a set of a cache with 4 KiB a way.
+const SETS: usize = 64;
+/// Lanes that may meet in one set: fewer than a cache has ways, for other things lie there too.
+const SET_LANES_MAX: u8 = 4;
+/// A message that is shorter has done with its lines before it matters.
 const STAGGER_MIN_BLOCKS: usize = 128;
 
-struct Lanes<'a, const LANES: usize> {
-    /// What is left of each message; nothing in an idle lane.
-    text: [&'a mut [Block]; LANES],
-    /// Last ciphertext block of each lane, or its iv.
-    chain: [Block; LANES],
-    /// Key of each lane, also of an idle one.
-    keys: [&'a Schedule; LANES],
-    /// Lanes in use; those behind have yet to start.
-    started: usize,
+/// Encrypts every job. All keys must have this many rounds, and all texts at least one block.
+#[inline(always)]
+pub(super) fn encrypt<'a, V: Gather, const VECTORS: usize, const LANES: usize, const ROUNDS: usize>(
+    vector: V,
+    mut jobs: impl Iterator<Item = Job<'a, Schedule>>,
+    table: &mut KeyTable,
+) {
+    const { assert!(LANES == VECTORS * V::BLOCKS && LANES <= 32) };
+    let Some(first) = jobs.next() else { return };
+    let mut keys = Keys::<LANES>::new(first.keys);
+    let mut lanes = Lanes::<LANES>::new();
+    lanes.start(0, first.iv, first.text.as_chunks_mut().0);
+    // Lanes without a message, one bit each.
+    let mut idle = u32::MAX >> (32 - LANES) & !1;
+    let mut stagger = None;
+    loop {
+        while idle != 0 {
+            let Some(job) = jobs.next() else { break };
+            let lane = idle.trailing_zeros() as usize;
+            idle &= idle - 1;
+            keys.set(lane, job.keys);
+            lanes.start(lane, job.iv, job.text.as_chunks_mut().0);
+        }
+        let limit = stagger.get_or_insert_with(|| Stagger::of(&mut lanes)).next(&mut lanes);
+        let ended = if keys.is_one() {
+            let keys = keys.of[0];
+            lanes.stretch::<V, VECTORS, ROUNDS>(vector, limit, |round, _| vector.broadcast(keys.key(round)))
+        } else {
+            keys.list::<V, VECTORS, ROUNDS>(vector, table);
+            let rows = &table.rows;
+            let key =
+                |round: usize, place: usize| vector.load(&rows[round][place * V::BLOCKS..][..V::BLOCKS]);
+            lanes.stretch::<V, VECTORS, ROUNDS>(vector, limit, key)
+        };
+        match ended {
+            Some(ended) => idle |= ended,
+            None => break,
+        }
+    }
+    if keys.is_listed {
+        table.wipe(ROUNDS, LANES);
+    }
+}
+
+/// The keys of the lanes.
+struct Keys<'a, const LANES: usize> {
+    /// Also of a lane that has no message: any.
+    of: [&'a Schedule; LANES],
     /// Lanes whose key is not in the table, one bit each.
     unlisted: u32,
     /// Whether the table was used.
     is_listed: bool,
 }
 
-/// Encrypts every job. All keys must be of one length.
-#[inline(always)]
-pub(super) fn encrypt<'a, V: Gather, const VECTORS: usize, const LANES: usize>(
-    vector: V,
-    jobs: impl Iterator<Item = Job<'a, Schedule>>,
-    table: &mut KeyTable,
-) {
-    let mut jobs = jobs.filter(|job| job.text.len() >= size_of::<Block>());
-    let Some(first) = jobs.next() else { return };
-    let rounds = first.keys.rounds();
-    let mut lanes = Lanes::<LANES> {
-        text: array::from_fn(|_| Default::default()),
-        chain: [[0; 16]; LANES],
-        keys: [first.keys; LANES],
-        started: LANES / GROUPS,
-        unlisted: u32::MAX,
-        is_listed: false,
-    };
-    lanes.start(0, first);
-    lanes.refill(&mut jobs);
-    if !lanes.are_crowded() {
-        lanes.started = LANES;
-        lanes.refill(&mut jobs);
-    }
-    while let Some(steps) = lanes.steps() {
-        if lanes.keys.iter().all(|keys| ptr::eq(*keys, lanes.keys[0])) {
-            let keys = lanes.keys[0].keys();
-            let key = |round: usize, _| vector.broadcast(&keys[round]);
-            stretch::<V, VECTORS, LANES>(vector, &mut lanes.text, &mut lanes.chain, steps, rounds, key);
-        } else {
-            lanes.list::<V, VECTORS>(vector, table);
-            let key = |round: usize, place: usize| vector.load(&table.rows[round][place * V::BLOCKS..]);
-            stretch::<V, VECTORS, LANES>(vector, &mut lanes.text, &mut lanes.chain, steps, rounds, key);
-        }
-        lanes.started = LANES.min(lanes.started + LANES / GROUPS);
-        lanes.refill(&mut jobs);
-    }
-    if lanes.is_listed {
-        table.wipe(rounds, LANES);
-    }
-}
-
-impl<'a, const LANES: usize> Lanes<'a, LANES> {
+impl<'a, const LANES: usize> Keys<'a, LANES> {
     #[inline(always)]
-    fn start(&mut self, lane: usize, job: Job<'a, Schedule>) {
-        self.text[lane] = job.text.as_chunks_mut().0;
-        self.chain[lane] = job.iv;
-        if !ptr::eq(self.keys[lane], job.keys) {
-            self.keys[lane] = job.keys;
+    fn new(first: &'a Schedule) -> Self {
+        Self { of: [first; LANES], unlisted: u32::MAX, is_listed: false }
+    }
+
+    #[inline(always)]
+    fn set(&mut self, lane: usize, keys: &'a Schedule) {
+        if !ptr::eq(self.of[lane], keys) {
+            self.of[lane] = keys;
             self.unlisted |= 1 << lane;
         }
     }
 
-    /// Gives the next messages to lanes that have none.
+    /// Whether all lanes have the same.
     #[inline(always)]
-    fn refill(&mut self, jobs: &mut impl Iterator<Item = Job<'a, Schedule>>) {
-        for lane in 0..self.started {
-            if self.text[lane].is_empty() {
-                let Some(job) = jobs.next() else { return };
-                self.start(lane, job);
-            }
-        }
+    fn is_one(&self) -> bool {
+        self.of.iter().fold(true, |is_one, keys| is_one & ptr::eq(*keys, self.of[0]))
     }
 
-    /// Whether long messages lie so that their lanes would evict each other's lines: judged by the first group.
+    /// Puts into the table what is not there.
     #[inline(always)]
-    fn are_crowded(&self) -> bool {
-        let line = |lane: usize| self.text[lane].as_ptr().addr() / 64;
-        let is_long = |lane: usize| self.text[lane].len() >= STAGGER_MIN_BLOCKS;
-        // Sets of a cache of 4 KiB a way; a neighbour is met one line later.
-        let is_near = |one: usize, other: usize| (line(one).wrapping_sub(line(other)) + 1) % 64 < 3;
-        (0..self.started).all(is_long) && (1..self.started).any(|lane| is_near(0, lane))
-    }
-
-    /// Steps until a lane has to be looked at; `None` when all are idle.
-    #[inline(always)]
-    fn steps(&self) -> Option<usize> {
-        let (mut least, mut active) = (usize::MAX, 0);
-        for text in &self.text {
-            // An idle lane counts as the longest.
-            least = least.min(text.len().wrapping_sub(1));
-            active += usize::from(!text.is_empty());
-        }
-        match active {
-            0 => None,
-            _ if self.started < LANES => Some((least + 1).min(STAGGER_BLOCKS)),
-            _ if active < LANES => Some((least + 1).min(IDLE_STEPS_MAX)),
-            _ => Some(least + 1),
-        }
-    }
-
-    /// Puts the keys of new messages into the table.
-    #[inline(always)]
-    fn list<V: Vector, const VECTORS: usize>(&mut self, vector: V, table: &mut KeyTable) {
+    fn list<V: Gather, const VECTORS: usize, const ROUNDS: usize>(
+        &mut self,
+        vector: V,
+        table: &mut KeyTable,
+    ) {
         for place in 0..VECTORS {
             let lanes = place * V::BLOCKS..(place + 1) * V::BLOCKS;
             if self.unlisted >> lanes.start & ((1 << V::BLOCKS) - 1) == 0 {
                 continue;
             }
-            let keys = &self.keys[lanes.clone()];
-            let rounds = keys[0].rounds();
-            for (round, row) in table.rows[..=rounds].iter_mut().enumerate() {
-                vector.store(vector.collect(keys, round), &mut row[lanes.clone()]);
+            let schedules = &self.of[lanes.clone()];
+            for (round, row) in table.rows[..=ROUNDS].iter_mut().enumerate() {
+                vector.store(vector.collect_keys(schedules, round), &mut row[lanes.clone()]);
             }
         }
         (self.unlisted, self.is_listed) = (0, true);
+    }
+}
+
+/// How much later than the first lanes each lane begins.
+struct Stagger<const LANES: usize> {
+    /// In lines.
+    delays: [u8; LANES],
+    /// Lines since the first lanes began, while some have not.
+    lines: Option<u8>,
+}
+
+impl<const LANES: usize> Stagger<LANES> {
+    /// Chosen by where the messages lie; lanes that wait are put to rest.
+    #[inline(always)]
+    fn of(lanes: &mut Lanes<'_, LANES>) -> Self {
+        if lanes.is_shorter_than(STAGGER_MIN_BLOCKS) {
+            Self { delays: [0; LANES], lines: None }
+        } else {
+            Self::chosen(lanes)
+        }
+    }
+
+    #[cold]
+    fn chosen(lanes: &mut Lanes<'_, LANES>) -> Self {
+        let mut taken = [0; SETS];
+        let mut delays = [0; LANES];
+        for lane in 0..LANES {
+            let line = lanes.address(lane) / LINE_LEN;
+            // A lane that begins later is as many lines behind.
+            let set = |delay: u8| line.wrapping_sub(usize::from(delay)) % SETS;
+            let delay = (0..LANES as u8).find(|delay| taken[set(*delay)] < SET_LANES_MAX).unwrap_or(0);
+            taken[set(delay)] += 1;
+            delays[lane] = delay;
+            if delay > 0 {
+                lanes.hold(lane);
+            }
+        }
+        Self { delays, lines: delays.iter().any(|delay| *delay > 0).then_some(0) }
+    }
+
+    /// Lets lanes begin whose time has come, and gives the most steps until it has for others.
+    #[inline(always)]
+    fn next(&mut self, lanes: &mut Lanes<'_, LANES>) -> usize {
+        let Some(lines) = self.lines else { return usize::MAX };
+        let mut most = 0;
+        for (lane, delay) in self.delays.iter().enumerate() {
+            if *delay > 0 && *delay == lines {
+                lanes.release(lane);
+            }
+            most = most.max(*delay);
+        }
+        self.lines = (lines < most).then_some(lines + 1);
+        if lines < most { LINE_BLOCKS } else { usize::MAX }
     }
 }

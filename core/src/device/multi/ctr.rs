@@ -1,7 +1,10 @@
 //! Counter mode (NIST SP 800-38A section 6.5) with a 128-bit big-endian counter that wraps.
 //!
-//! Blocks do not depend on each other. The long part of a message fills all vectors by itself; what is left of it, and
-//! short messages, are cut into pieces of one vector, and pieces of several messages go together, each with its own key.
+//! Blocks do not depend on each other: a message goes by all vectors at once as long as it fills them, then by four, two
+//! and one. Nor do messages: short ones overlap in the processor, which has begun the next before one is done.
+//!
+//! Counters are advanced in their low halves; a message during which that carries, one in 2^64 blocks, goes another way
+//! (see [`carries`]).
 //!
 //! **Constant time.** Of the data, nothing but AES, exclusive-or and moves is made. Branches depend on lengths and on the
 //! counter, which is as public as an iv; never on a key or a text.
@@ -12,130 +15,95 @@ use super::Job;
 use super::schedule::Schedule;
 use super::vector::{Block, Vector};
 
-/// Encrypts or decrypts every job, `WIDE` blocks at a time. All keys must be of one length.
+/// Blocks in the widest vector.
+const BLOCKS_MAX: usize = 4;
+/// Vectors of one message at once.
+const WIDE_VECTORS: usize = 8;
+const BLOCK_LEN: usize = size_of::<Block>();
+
+/// Whether the low half of the counter overflows within `len` bytes, or within the vectors that come after.
 #[inline(always)]
-pub(super) fn apply<'a, V: Vector, const VECTORS: usize, const WIDE: usize>(
+pub(super) fn carries(iv: &Block, len: usize) -> bool {
+    let low = iv.as_chunks().0[1];
+    let blocks = len / BLOCK_LEN + WIDE_VECTORS * BLOCKS_MAX;
+    u64::from_be_bytes(low).checked_add(blocks as u64).is_none()
+}
+
+/// Encrypts or decrypts every job. All keys must have this many rounds, and no counter may carry.
+#[inline(always)]
+pub(super) fn apply<'a, V: Vector, const WIDE: usize, const ROUNDS: usize>(
     vector: V,
-    mut jobs: impl Iterator<Item = Job<'a, Schedule>>,
+    jobs: impl Iterator<Item = Job<'a, Schedule>>,
 ) {
-    const { assert!(WIDE == VECTORS * V::BLOCKS) };
-    let Some(first) = jobs.next() else { return };
-    let mut pieces = Pieces::<VECTORS> {
-        keys: [first.keys; VECTORS],
-        counters: [0; VECTORS],
-        texts: array::from_fn(|_| Default::default()),
-        count: 0,
-    };
-    let mut next = Some(first);
-    while let Some(job) = next {
-        let mut counter = u128::from_be_bytes(job.iv);
-        let long = job.text.len() / (WIDE * size_of::<Block>()) * (WIDE * size_of::<Block>());
-        let (long, rest) = job.text.split_at_mut(long);
-        if !long.is_empty() {
-            let blocks = long.as_chunks_mut().0;
-            counter = wide::<V, VECTORS, WIDE>(vector, job.keys, counter, blocks.as_chunks_mut().0);
+    const { assert!(V::BLOCKS <= BLOCKS_MAX && WIDE == WIDE_VECTORS * V::BLOCKS) };
+    for Job { keys, iv, text } in jobs {
+        let mut counters = vector.counters(iv);
+        let (blocks, part) = text.as_chunks_mut();
+        let (wide, mut rest) = blocks.as_chunks_mut::<WIDE>();
+        for text in wide {
+            take::<V, WIDE_VECTORS, ROUNDS>(vector, keys, &mut counters, text);
         }
-        for text in rest.chunks_mut(V::BLOCKS * size_of::<Block>()) {
-            let place = pieces.count;
-            (pieces.keys[place], pieces.counters[place], pieces.texts[place]) = (job.keys, counter, text);
-            counter = counter.wrapping_add(V::BLOCKS as u128);
-            pieces.count += 1;
-            if pieces.count == VECTORS {
-                pieces.apply(vector);
-            }
+        if rest.len() >= 4 * V::BLOCKS {
+            let (text, after) = rest.split_at_mut(4 * V::BLOCKS);
+            take::<V, 4, ROUNDS>(vector, keys, &mut counters, text);
+            rest = after;
         }
-        next = jobs.next();
-    }
-    if pieces.count > 0 {
-        pieces.apply(vector);
+        if rest.len() >= 2 * V::BLOCKS {
+            let (text, after) = rest.split_at_mut(2 * V::BLOCKS);
+            take::<V, 2, ROUNDS>(vector, keys, &mut counters, text);
+            rest = after;
+        }
+        if rest.len() >= V::BLOCKS {
+            let (text, after) = rest.split_at_mut(V::BLOCKS);
+            take::<V, 1, ROUNDS>(vector, keys, &mut counters, text);
+            rest = after;
+        }
+        if !rest.is_empty() || !part.is_empty() {
+            // What is left of the last vector: some blocks, and a part of one.
+            let mut last = [[0; BLOCK_LEN]; BLOCKS_MAX];
+            take::<V, 1, ROUNDS>(vector, keys, &mut counters, &mut last);
+            let (whole, of_part) = last.split_at(rest.len());
+            rest.as_flattened_mut().iter_mut().zip(whole.as_flattened()).for_each(|(byte, key)| *byte ^= key);
+            part.iter_mut().zip(of_part.as_flattened()).for_each(|(byte, key)| *byte ^= key);
+        }
     }
 }
 
-/// Counters from `first` on, ready to be encrypted.
+/// Works on a text of `VECTORS` vectors or more, and on no more of it.
 #[inline(always)]
-fn counters<V: Vector>(vector: V, first: u128) -> V::Blocks {
-    if (first as u64).checked_add(V::BLOCKS as u64 - 1).is_some() {
-        return vector.big_endian(vector.counters(first));
-    }
-    // A carry into the high half, once in 2^64 blocks.
-    let blocks: [Block; 4] = array::from_fn(|place| first.wrapping_add(place as u128).to_be_bytes());
-    vector.load(&blocks)
-}
-
-/// Encrypts the vectors; `key` gives the key of a round for a vector.
-#[inline(always)]
-fn encrypt<V: Vector, const VECTORS: usize>(
-    vector: V,
-    state: &mut [V::Blocks; VECTORS],
-    rounds: usize,
-    key: impl Fn(usize, usize) -> V::Blocks,
-) {
-    for place in 0..VECTORS {
-        state[place] = vector.xor(state[place], key(0, place));
-    }
-    for round in 1..rounds {
-        for place in 0..VECTORS {
-            state[place] = vector.round(state[place], key(round, place));
-        }
-    }
-    for place in 0..VECTORS {
-        state[place] = vector.last_round(state[place], key(rounds, place));
-    }
-}
-
-/// Whole rounds of all vectors under one key. Gives the counter that follows.
-#[inline(always)]
-fn wide<V: Vector, const VECTORS: usize, const WIDE: usize>(
+fn take<V: Vector, const VECTORS: usize, const ROUNDS: usize>(
     vector: V,
     keys: &Schedule,
-    first: u128,
-    text: &mut [[Block; WIDE]],
-) -> u128 {
-    let (mut counter, keys) = (first, keys.keys());
-    let mut base = vector.counters(counter);
-    for text in text {
-        let has_carry = (counter as u64).checked_add(WIDE as u64).is_none();
-        let mut state: [V::Blocks; VECTORS] = if has_carry {
-            array::from_fn(|place| counters(vector, counter.wrapping_add((place * V::BLOCKS) as u128)))
-        } else {
-            array::from_fn(|place| vector.big_endian(vector.advance(base, (place * V::BLOCKS) as u64)))
-        };
-        counter = counter.wrapping_add(WIDE as u128);
-        base = if has_carry { vector.counters(counter) } else { vector.advance(base, WIDE as u64) };
-        encrypt(vector, &mut state, keys.len() - 1, |round, _| vector.broadcast(&keys[round]));
-        for (place, text) in text.chunks_exact_mut(V::BLOCKS).enumerate() {
-            vector.store(vector.xor(state[place], vector.load(text)), text);
+    counters: &mut V::Blocks,
+    text: &mut [Block],
+) {
+    let mut state: [V::Blocks; VECTORS] =
+        array::from_fn(|place| vector.big_endian(vector.advance(*counters, (place * V::BLOCKS) as u64)));
+    *counters = vector.advance(*counters, (VECTORS * V::BLOCKS) as u64);
+    encrypt::<V, VECTORS, ROUNDS>(vector, keys, &mut state);
+    for (place, text) in text.chunks_exact_mut(V::BLOCKS).take(VECTORS).enumerate() {
+        vector.store(vector.xor(state[place], vector.load(text)), text);
+    }
+}
+
+#[inline(always)]
+fn encrypt<V: Vector, const VECTORS: usize, const ROUNDS: usize>(
+    vector: V,
+    keys: &Schedule,
+    state: &mut [V::Blocks; VECTORS],
+) {
+    let first = vector.broadcast(keys.key(0));
+    for blocks in &mut *state {
+        *blocks = vector.xor(*blocks, first);
+    }
+    for round in 1..ROUNDS {
+        let key = vector.broadcast(keys.key(round));
+        for blocks in &mut *state {
+            *blocks = vector.round(*blocks, key);
         }
     }
-    counter
-}
-
-/// Up to one vector each of as many messages as there are vectors.
-struct Pieces<'a, const VECTORS: usize> {
-    keys: [&'a Schedule; VECTORS],
-    counters: [u128; VECTORS],
-    texts: [&'a mut [u8]; VECTORS],
-    count: usize,
-}
-
-impl<const VECTORS: usize> Pieces<'_, VECTORS> {
-    /// Works on the pieces that are there, and forgets them.
-    #[inline(always)]
-    fn apply<V: Vector>(&mut self, vector: V) {
-        let mut state: [V::Blocks; VECTORS] = array::from_fn(|place| counters(vector, self.counters[place]));
-        let rounds = self.keys[0].rounds();
-        encrypt(vector, &mut state, rounds, |round, place| vector.broadcast(&self.keys[place].keys()[round]));
-        for (text, state) in self.texts[..self.count].iter_mut().zip(state) {
-            let text = std::mem::take(text);
-            if text.len() == V::BLOCKS * size_of::<Block>() {
-                let blocks = text.as_chunks_mut().0;
-                vector.store(vector.xor(state, vector.load(blocks)), blocks);
-            } else {
-                let mut keystream = [[0; 16]; 4];
-                vector.store(state, &mut keystream);
-                text.iter_mut().zip(keystream.as_flattened()).for_each(|(byte, key)| *byte ^= key);
-            }
-        }
-        self.count = 0;
+    let last = vector.broadcast(keys.key(ROUNDS));
+    for blocks in state {
+        *blocks = vector.last_round(*blocks, last);
     }
 }

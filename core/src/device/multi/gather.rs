@@ -73,7 +73,7 @@ fn together(cipher: &Cipher, jobs: ArrayVec<Job<'_, Cipher>, STREAMS_MAX>) {
     for job in jobs {
         let text = job.text.as_chunks_mut().0;
         if !text.is_empty() {
-            chain.push(job.iv.into());
+            chain.push((*job.iv).into());
             texts.push(text);
         }
     }

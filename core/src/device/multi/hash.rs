@@ -12,7 +12,6 @@
 
 use std::ops::Range;
 
-use arrayvec::ArrayVec;
 use sha2::block_api::compress256;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroize;
@@ -29,8 +28,6 @@ pub(super) const INITIAL: State =
     [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 const BLOCK_LEN: usize = size_of::<HashBlock>();
 const DIGEST_LEN: usize = 32;
-/// Most lanes any kernel has.
-pub(super) const LANES_MAX: usize = 16;
 
 /// Where a session's messages start from; wiped when dropped.
 pub(super) struct Start {
@@ -82,42 +79,47 @@ pub(super) struct HashJob<'a> {
 
 /// The compression function over several lanes.
 pub(super) trait Compress: Copy {
-    /// Lanes worth having, at most [`LANES_MAX`].
+    /// Lanes worth having.
     const LANES: usize;
     /// Takes the first `count` blocks of each lane into its state; every lane has as many.
     fn compress(self, states: &mut [State], blocks: &[&[HashBlock]], count: usize);
 }
 
 /// Hashes every job.
-pub(super) fn run<'a, C: Compress>(compress: C, mut jobs: impl Iterator<Item = HashJob<'a>>) {
-    const { assert!(C::LANES <= LANES_MAX) };
-    let mut states = [[0; 8]; LANES_MAX];
-    let mut lanes = ArrayVec::<Lane<'a>, LANES_MAX>::new();
-    while lanes.len() < C::LANES {
+#[inline]
+pub(super) fn run<'a, C: Compress, const LANES: usize>(
+    compress: C,
+    mut jobs: impl Iterator<Item = HashJob<'a>>,
+) {
+    const { assert!(C::LANES == LANES) };
+    let mut states = [[0; 8]; LANES];
+    let mut lanes = [const { Lane::IDLE }; LANES];
+    let mut active = 0;
+    while active < LANES {
         let Some(job) = jobs.next() else { break };
-        states[lanes.len()] = job.start.inner;
-        lanes.push(Lane::new(job));
+        lanes[active].start(job, &mut states[active]);
+        active += 1;
     }
-    let used = lanes.len();
-    while !lanes.is_empty() {
-        let mut blocks: [&[HashBlock]; LANES_MAX] = [&[]; LANES_MAX];
+    let used = active;
+    while active > 0 {
+        let mut blocks: [&[HashBlock]; LANES] = [&[]; LANES];
         let mut count = usize::MAX;
-        for (blocks, lane) in blocks.iter_mut().zip(&lanes) {
-            *blocks = lane.blocks();
-            count = count.min(blocks.len());
+        for lane in 0..active {
+            blocks[lane] = lanes[lane].blocks();
+            count = count.min(blocks[lane].len());
         }
-        compress.compress(&mut states[..lanes.len()], &blocks[..lanes.len()], count);
-        let mut index = 0;
-        while index < lanes.len() {
-            if !lanes[index].advance(&mut states[index], count) {
-                index += 1;
+        compress.compress(&mut states[..active], &blocks[..active], count);
+        let mut lane = 0;
+        while lane < active {
+            if !lanes[lane].advance(&mut states[lane], count) {
+                lane += 1;
             } else if let Some(job) = jobs.next() {
-                states[index] = job.start.inner;
-                lanes[index] = Lane::new(job);
-                index += 1;
+                lanes[lane].start(job, &mut states[lane]);
+                lane += 1;
             } else {
-                lanes.swap_remove(index);
-                states[index] = states[lanes.len()];
+                active -= 1;
+                lanes.swap(lane, active);
+                states.swap(lane, active);
             }
         }
     }
@@ -134,17 +136,18 @@ struct Lane<'a> {
     rest: Range<usize>,
     /// State to begin the outer hash with, while it has not begun.
     outer: Option<&'a State>,
-    output: &'a mut Output,
+    output: Option<&'a mut Output>,
 }
 
 impl<'a> Lane<'a> {
-    fn new(job: HashJob<'a>) -> Self {
+    const IDLE: Self = Lane { text: &[], tail: [[0; BLOCK_LEN]; 2], rest: 0..0, outer: None, output: None };
+
+    fn start(&mut self, job: HashJob<'a>, state: &mut State) {
         let (text, rest) = job.text.as_chunks();
-        let outer = job.start.outer.as_ref();
-        let mut lane = Lane { text, tail: [[0; BLOCK_LEN]; 2], rest: 0..0, outer, output: job.output };
-        let key_len = if outer.is_some() { BLOCK_LEN } else { 0 };
-        lane.pad(rest, key_len + job.text.len());
-        lane
+        (self.text, self.outer, self.output) = (text, job.start.outer.as_ref(), Some(job.output));
+        *state = job.start.inner;
+        let key_len = if self.outer.is_some() { BLOCK_LEN } else { 0 };
+        self.pad(rest, key_len + job.text.len());
     }
 
     /// Makes the tail of a message of `len` bytes that ends with `rest` (section 5.1.1).
@@ -176,7 +179,9 @@ impl<'a> Lane<'a> {
         let words = state.map(u32::to_be_bytes);
         let digest = words.as_flattened();
         let Some(outer) = self.outer.take() else {
-            self.output.set(digest);
+            if let Some(output) = self.output.take() {
+                output.set(digest);
+            }
             return true;
         };
         self.pad(digest, BLOCK_LEN + DIGEST_LEN);

@@ -132,14 +132,14 @@ impl HashKernel {
     pub(super) fn run<'a>(self, jobs: impl Iterator<Item = HashJob<'a>>) {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512ShaNi(kernel) => hash::run(kernel, jobs),
+            Self::Avx512ShaNi(kernel) => hash::run::<_, 16>(kernel, jobs),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512(kernel) => hash::run(kernel, jobs),
+            Self::Avx512(kernel) => hash::run::<_, 16>(kernel, jobs),
             #[cfg(target_arch = "x86_64")]
-            Self::ShaNi(kernel) => hash::run(kernel, jobs),
+            Self::ShaNi(kernel) => hash::run::<_, 4>(kernel, jobs),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(kernel) => hash::run(kernel, jobs),
-            Self::OneByOne => hash::run(OneByOne, jobs),
+            Self::Avx2(kernel) => hash::run::<_, 8>(kernel, jobs),
+            Self::OneByOne => hash::run::<_, 1>(OneByOne, jobs),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The inner loop of CBC encryption: the one place where lanes are pointers.
+//! Messages under way in CBC encryption: the one place where texts are pointers.
 
 #![allow(
     unsafe_code,
@@ -6,11 +6,15 @@
 )]
 
 use std::array;
+use std::marker::PhantomData;
 
+use super::schedule::Schedule;
 use super::vector::{Block, Vector};
 
-/// Most steps while a lane is idle: it works on a scratch pad of so many blocks.
-pub(super) const IDLE_STEPS_MAX: usize = 64;
+/// Most steps while a lane rests: it works on a scratch pad of so many blocks.
+const PAD_BLOCKS: usize = 64;
+/// What a lane that rests has left.
+const RESTS: usize = usize::MAX;
 
 /// Vectors whose blocks come from several places.
 pub(super) trait Gather: Vector {
@@ -24,57 +28,137 @@ pub(super) trait Gather: Vector {
     /// # Safety
     /// Each of the first [`Vector::BLOCKS`] pointers must be valid for writing that block.
     unsafe fn scatter(self, blocks: Self::Blocks, to: &[*mut Block], step: usize);
+    /// The same from a slice of at least [`Vector::BLOCKS`] blocks, each of them loaded by itself.
+    fn collect(self, blocks: &[Block]) -> Self::Blocks;
+    /// Key number `round` of `schedules[lane]` in place `lane`; there are at least [`Vector::BLOCKS`] schedules.
+    fn collect_keys(self, schedules: &[&Schedule], round: usize) -> Self::Blocks;
 }
 
-/// Encrypts `steps` blocks of every lane that has text and takes them off it. `key` gives the key of a round for the
-/// lanes of a vector.
-///
-/// # Panics
-/// When a lane has fewer blocks, or a lane has none and the steps are more than [`IDLE_STEPS_MAX`].
-#[inline(always)]
-pub(super) fn stretch<V: Gather, const VECTORS: usize, const LANES: usize>(
-    vector: V,
-    text: &mut [&mut [Block]; LANES],
-    chain: &mut [Block; LANES],
-    steps: usize,
-    rounds: usize,
-    key: impl Fn(usize, usize) -> V::Blocks,
-) {
-    const { assert!(LANES == VECTORS * V::BLOCKS) };
-    let has_idle = text.iter().any(|text| text.is_empty());
-    assert!(text.iter().all(|text| text.is_empty() || text.len() >= steps));
-    assert!(!has_idle || steps <= IDLE_STEPS_MAX);
-    // All idle lanes scribble on the same pad: what stands there is nobody's text.
-    let mut pad = has_idle.then_some([[0; 16]; IDLE_STEPS_MAX]);
-    let pad = pad.as_mut().map_or(std::ptr::null_mut(), |pad| pad.as_mut_ptr());
-    let pointers: [*mut Block; LANES] =
-        array::from_fn(|lane| if text[lane].is_empty() { pad } else { text[lane].as_mut_ptr() });
+/// Lanes and what is left of their messages. Invariant: a lane that does not rest has at least one block left, and
+/// its pointer is valid for as many blocks as it has left, which nobody else uses during `'a`; for one that is held, as many
+/// as it held.
+pub(super) struct Lanes<'a, const LANES: usize> {
+    pointers: [*mut Block; LANES],
+    left: [usize; LANES],
+    /// What lanes that were put to rest had left, else nothing, and their chains.
+    held: [usize; LANES],
+    held_chain: [Block; LANES],
+    /// Last ciphertext block of each lane, or its iv; anything in a lane that rests.
+    chain: [Block; LANES],
+    texts: PhantomData<&'a mut [Block]>,
+}
 
-    let mut state: [V::Blocks; VECTORS] =
-        array::from_fn(|place| vector.load(&chain[place * V::BLOCKS..][..V::BLOCKS]));
-    for step in 0..steps {
-        for place in 0..VECTORS {
-            // SAFETY: `step < steps`, and each pointer is the start of a slice of at least `steps` blocks that is
-            // borrowed mutably, or of the pad, which has IDLE_STEPS_MAX blocks, at least `steps` as asserted.
-            let plain = unsafe { vector.gather(&pointers[place * V::BLOCKS..][..V::BLOCKS], step) };
-            state[place] = vector.xor(state[place], vector.xor(plain, key(0, place)));
+impl<'a, const LANES: usize> Lanes<'a, LANES> {
+    /// All at rest.
+    #[inline(always)]
+    pub(super) fn new() -> Self {
+        let pointers = [std::ptr::null_mut(); LANES];
+        Self {
+            pointers,
+            left: [RESTS; LANES],
+            held: [0; LANES],
+            held_chain: [[0; 16]; LANES],
+            chain: [[0; 16]; LANES],
+            texts: PhantomData,
         }
-        for round in 1..rounds {
+    }
+
+    /// Puts a message of at least one block into a lane that rests.
+    #[inline(always)]
+    pub(super) fn start(&mut self, lane: usize, iv: &Block, text: &'a mut [Block]) {
+        assert!(!text.is_empty());
+        self.chain[lane] = *iv;
+        self.left[lane] = text.len();
+        self.pointers[lane] = text.as_mut_ptr();
+    }
+
+    /// Whether the message of the first lane is shorter.
+    #[inline(always)]
+    pub(super) fn is_shorter_than(&self, blocks: usize) -> bool {
+        self.left[0] < blocks
+    }
+
+    /// Where a lane's message lies.
+    pub(super) fn address(&self, lane: usize) -> usize {
+        self.pointers[lane].addr()
+    }
+
+    /// Puts a lane to rest that has a message.
+    pub(super) fn hold(&mut self, lane: usize) {
+        if self.left[lane] != RESTS {
+            (self.held[lane], self.left[lane]) = (self.left[lane], RESTS);
+            self.held_chain[lane] = self.chain[lane];
+        }
+    }
+
+    /// Lets it go on.
+    pub(super) fn release(&mut self, lane: usize) {
+        if self.held[lane] > 0 {
+            (self.left[lane], self.held[lane]) = (self.held[lane], 0);
+            self.chain[lane] = self.held_chain[lane];
+        }
+    }
+
+    /// Encrypts the next blocks of every lane that does not rest, at most `limit`, up to the end of the shortest
+    /// message. `key` gives the key of a round for the lanes of a vector. Gives the lanes that have ended, one bit each,
+    /// or `None` when all were at rest.
+    #[inline(always)]
+    pub(super) fn stretch<V: Gather, const VECTORS: usize, const ROUNDS: usize>(
+        &mut self,
+        vector: V,
+        limit: usize,
+        key: impl Fn(usize, usize) -> V::Blocks,
+    ) -> Option<u32> {
+        const { assert!(LANES == VECTORS * V::BLOCKS) };
+        let mut steps = limit;
+        let mut resting = 0;
+        for left in self.left {
+            steps = steps.min(left);
+            resting += usize::from(left == RESTS);
+        }
+        if resting == LANES {
+            return None;
+        }
+        // All that rest scribble on the same pad: what stands there is nobody's text.
+        let mut pad: Option<[Block; PAD_BLOCKS]> = None;
+        let mut at = self.pointers;
+        if resting > 0 {
+            steps = steps.min(PAD_BLOCKS);
+            let pad = pad.insert([[0; 16]; PAD_BLOCKS]).as_mut_ptr();
+            at = array::from_fn(|lane| if self.left[lane] == RESTS { pad } else { self.pointers[lane] });
+        }
+
+        let mut state: [V::Blocks; VECTORS] =
+            array::from_fn(|place| vector.collect(&self.chain[place * V::BLOCKS..][..V::BLOCKS]));
+        for step in 0..steps {
             for place in 0..VECTORS {
-                state[place] = vector.round(state[place], key(round, place));
+                // SAFETY: `step < steps`, and each pointer is that of a lane with at least `steps` blocks left, by the
+                // invariant, or the pad's, which has PAD_BLOCKS, at least `steps`.
+                let plain = unsafe { vector.gather(&at[place * V::BLOCKS..][..V::BLOCKS], step) };
+                state[place] = vector.xor(state[place], vector.xor(plain, key(0, place)));
+            }
+            for round in 1..ROUNDS {
+                for place in 0..VECTORS {
+                    state[place] = vector.round(state[place], key(round, place));
+                }
+            }
+            for place in 0..VECTORS {
+                state[place] = vector.last_round(state[place], key(ROUNDS, place));
+                // SAFETY: as for `gather`.
+                unsafe { vector.scatter(state[place], &at[place * V::BLOCKS..][..V::BLOCKS], step) };
             }
         }
         for place in 0..VECTORS {
-            state[place] = vector.last_round(state[place], key(rounds, place));
-            // SAFETY: as for `gather`; the slices are disjoint.
-            unsafe { vector.scatter(state[place], &pointers[place * V::BLOCKS..][..V::BLOCKS], step) };
+            vector.store(state[place], &mut self.chain[place * V::BLOCKS..][..V::BLOCKS]);
         }
-    }
-    for place in 0..VECTORS {
-        vector.store(state[place], &mut chain[place * V::BLOCKS..][..V::BLOCKS]);
-    }
-    for text in text {
-        let taken = steps.min(text.len());
-        *text = &mut std::mem::take(text)[taken..];
+        let mut ended = 0;
+        for lane in 0..LANES {
+            let left = self.left[lane];
+            let taken = if left == RESTS { 0 } else { steps };
+            self.pointers[lane] = self.pointers[lane].wrapping_add(taken);
+            self.left[lane] = if left == taken { RESTS } else { left - taken };
+            ended |= u32::from(left == taken) << lane;
+        }
+        Some(ended)
     }
 }

@@ -15,6 +15,8 @@
     reason = "kernels go over several arrays at the same place, known when they are compiled"
 )]
 
+use std::slice;
+
 use crate::algorithm::{Algorithm, Class, OpKind};
 use crate::buffers::Input;
 use crate::device::lane::Lane;
@@ -29,7 +31,9 @@ use crate::sync::Lock;
 use self::gather::Cipher;
 use self::hash::{HashJob, Start};
 use self::kernels::{AesKernel, AesKeys, Kernels};
-use self::schedule::{KeyTable, Schedule};
+use self::schedule::KeyTable;
+#[cfg(target_arch = "x86_64")]
+use self::schedule::{Rounds, Schedule};
 use self::vector::Block;
 
 #[cfg(target_arch = "x86_64")]
@@ -43,6 +47,7 @@ mod hash;
 mod kernels;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "no kernel of ours"))]
 mod schedule;
 #[cfg(target_arch = "x86_64")]
 mod sha_ni;
@@ -50,6 +55,7 @@ mod sha_ni;
 mod tests;
 #[cfg(target_arch = "x86_64")]
 mod vaes;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "no kernel of ours"))]
 mod vector;
 #[cfg(target_arch = "x86_64")]
 mod wide;
@@ -71,7 +77,7 @@ const ALGORITHMS: [Algorithm; 8] = [
 /// A message under an AES key: blocks, or any bytes in counter mode.
 struct Job<'a, K> {
     keys: &'a K,
-    iv: Block,
+    iv: &'a Block,
     text: &'a mut [u8],
 }
 
@@ -98,6 +104,7 @@ pub struct Multi {
     kernels: Kernels,
     sessions: Lane<Box<Session>>,
     /// Where keys of several lanes stand side by side during a run.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "no kernel of ours"))]
     table: Lock<Box<KeyTable>>,
 }
 
@@ -203,32 +210,62 @@ impl Multi {
         let is_wanted = |op: &DirectOp<'_>| {
             (op.algorithm, op.kind) == (algorithm, OpKind::Encrypt)
                 && op.data.len().is_multiple_of(size_of::<Block>())
+                && !op.data.is_empty()
         };
         match self.kernels.aes {
             #[cfg(target_arch = "x86_64")]
             AesKernel::Vaes512(vector) => {
                 let count = run.len();
-                vector.cbc_encrypt(jobs(run, sessions, is_wanted, scheduled), &mut self.table.lock(), count);
+                let jobs = Jobs { ops: run.iter_mut(), sessions, is_wanted, keys: scheduled };
+                vector.cbc_encrypt(rounds(algorithm), jobs, &mut self.table.lock(), count);
             }
             #[cfg(target_arch = "x86_64")]
             AesKernel::Vaes256(vector) => {
-                vector.cbc_encrypt(jobs(run, sessions, is_wanted, scheduled), &mut self.table.lock());
+                let jobs = Jobs { ops: run.iter_mut(), sessions, is_wanted, keys: scheduled };
+                vector.cbc_encrypt(rounds(algorithm), jobs, &mut self.table.lock());
             }
-            AesKernel::Gather => gather::encrypt(jobs(run, sessions, is_wanted, ciphered)),
+            AesKernel::Gather => {
+                gather::encrypt(Jobs { ops: run.iter_mut(), sessions, is_wanted, keys: ciphered });
+            }
         }
     }
 
+    #[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables, reason = "no kernel of ours"))]
     fn ctr(&self, algorithm: Algorithm, run: &mut Run<'_>, sessions: Open<'_>) {
+        #[cfg(target_arch = "x86_64")]
         let is_wanted = |op: &DirectOp<'_>| {
-            op.algorithm == algorithm && matches!(op.kind, OpKind::Encrypt | OpKind::Decrypt)
+            op.algorithm == algorithm
+                && matches!(op.kind, OpKind::Encrypt | OpKind::Decrypt)
+                && op.iv.as_slice().try_into().is_ok_and(|iv| !ctr::carries(iv, op.data.len()))
         };
         match self.kernels.aes {
             #[cfg(target_arch = "x86_64")]
-            AesKernel::Vaes512(vector) => vector.ctr(jobs(run, sessions, is_wanted, scheduled)),
+            AesKernel::Vaes512(vector) => {
+                vector.ctr(
+                    rounds(algorithm),
+                    Jobs { ops: run.iter_mut(), sessions, is_wanted, keys: scheduled },
+                );
+            }
             #[cfg(target_arch = "x86_64")]
-            AesKernel::Vaes256(vector) => vector.ctr(jobs(run, sessions, is_wanted, scheduled)),
+            AesKernel::Vaes256(vector) => {
+                vector.ctr(
+                    rounds(algorithm),
+                    Jobs { ops: run.iter_mut(), sessions, is_wanted, keys: scheduled },
+                );
+            }
+            // The crate goes by as many blocks of one message as the processor takes.
             AesKernel::Gather => run.iter_mut().for_each(|op| plain(op, sessions)),
         }
+    }
+}
+
+/// Those of an AES algorithm.
+#[cfg(target_arch = "x86_64")]
+fn rounds(algorithm: Algorithm) -> Rounds {
+    match algorithm {
+        Algorithm::Aes128Cbc | Algorithm::Aes128Ctr => Rounds::Ten,
+        Algorithm::Aes192Cbc | Algorithm::Aes192Ctr => Rounds::Twelve,
+        _ => Rounds::Fourteen,
     }
 }
 
@@ -247,25 +284,42 @@ fn ciphered(keys: &Keys) -> Option<&Cipher> {
     }
 }
 
-/// The run as messages for a kernel. What the kernel does not do, or nobody should, is answered on the way; whatever
-/// is handed out will be done.
-#[inline(always)]
-fn jobs<'a, K: 'a>(
-    run: &'a mut [DirectOp<'_>],
+/// The operations of a run as messages for a kernel. What the kernel does not do, or nobody should, is answered on the
+/// way; whatever is handed out will be done.
+struct Jobs<'a, 'r, W, F> {
+    ops: slice::IterMut<'a, DirectOp<'r>>,
     sessions: Open<'a>,
-    is_wanted: impl Fn(&DirectOp<'_>) -> bool,
-    keys: impl Fn(&Keys) -> Option<&K>,
-) -> impl Iterator<Item = Job<'a, K>> {
-    run.iter_mut().filter_map(move |op| {
-        let session = sessions.get(op.handle, op.algorithm).ok();
-        let parts = session.and_then(|session| keys(&session.keys)).zip(op.iv.as_slice().try_into().ok());
-        let Some((keys, iv)) = parts.filter(|_| is_wanted(op)) else {
-            plain(op, sessions);
-            return None;
-        };
-        op.result = Some(Ok(()));
-        Some(Job { keys, iv, text: op.data })
-    })
+    is_wanted: W,
+    keys: F,
+}
+
+impl<'a, 'r, K, W, F> Iterator for Jobs<'a, 'r, W, F>
+where
+    K: 'a,
+    W: Fn(&DirectOp<'r>) -> bool,
+    F: Fn(&'a Keys) -> Option<&'a K>,
+{
+    type Item = Job<'a, K>;
+
+    /// An adapter's `next` would be a call for each operation, with the message passed through memory.
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let op = self.ops.next()?;
+            let keys = self
+                .sessions
+                .get(op.handle, op.algorithm)
+                .ok()
+                .and_then(|session| (self.keys)(&session.keys));
+            let parts = keys.zip(op.iv.as_slice().try_into().ok());
+            let Some((keys, iv)) = parts.filter(|_| (self.is_wanted)(op)) else {
+                plain(op, self.sessions);
+                continue;
+            };
+            op.result = Some(Ok(()));
+            return Some(Job { keys, iv, text: op.data });
+        }
+    }
 }
 
 fn hash_job<'a>(

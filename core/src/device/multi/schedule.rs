@@ -7,33 +7,45 @@ use super::vector::Block;
 /// Round keys of AES-256, which has the most.
 pub(super) const ROUND_KEYS_MAX: usize = 15;
 
+/// Rounds of AES, by the length of the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rounds {
+    /// 16 bytes.
+    Ten = 10,
+    /// 24 bytes.
+    Twelve = 12,
+    /// 32 bytes.
+    Fourteen = 14,
+}
+
+impl Rounds {
+    pub(super) fn of(key_len: usize) -> Option<Self> {
+        match key_len {
+            16 => Some(Self::Ten),
+            24 => Some(Self::Twelve),
+            32 => Some(Self::Fourteen),
+            _ => None,
+        }
+    }
+}
+
 /// The round keys of one key; wiped when dropped.
 #[repr(align(64))]
 pub(super) struct Schedule {
     keys: [Block; ROUND_KEYS_MAX],
-    rounds: usize,
 }
 
 impl Schedule {
     /// Expands a key of 16, 24 or 32 bytes; `None` for any other length. `substitute` is SubWord.
-    #[cfg_attr(
-        not(target_arch = "x86_64"),
-        allow(dead_code, reason = "the kernels that need it are not there")
-    )]
     pub(super) fn expand(key: &[u8], substitute: impl Fn(u32) -> u32) -> Option<Box<Self>> {
-        let rounds = match key.len() {
-            16 => 10,
-            24 => 12,
-            32 => 14,
-            _ => return None,
-        };
+        let rounds = Rounds::of(key.len())?;
         // On the heap from the start, so that no copy stays on the stack.
-        let mut schedule = Box::new(Self { keys: [[0; 16]; ROUND_KEYS_MAX], rounds });
+        let mut schedule = Box::new(Self { keys: [[0; 16]; ROUND_KEYS_MAX] });
         let words = schedule.keys.as_flattened_mut().as_chunks_mut::<4>().0;
         let (given, _) = key.as_chunks::<4>();
         words[..given.len()].copy_from_slice(given);
         let mut constant = 1u8;
-        for index in given.len()..4 * (rounds + 1) {
+        for index in given.len()..4 * (rounds as usize + 1) {
             let mut word = u32::from_le_bytes(words[index - 1]);
             if index % given.len() == 0 {
                 word = substitute(word).rotate_right(8) ^ u32::from(constant);
@@ -46,16 +58,10 @@ impl Schedule {
         Some(schedule)
     }
 
-    /// Rounds: 10, 12 or 14.
+    /// One of the round keys.
     #[inline(always)]
-    pub(super) fn rounds(&self) -> usize {
-        self.rounds
-    }
-
-    /// The round keys, one more than rounds.
-    #[inline(always)]
-    pub(super) fn keys(&self) -> &[Block] {
-        &self.keys[..=self.rounds]
+    pub(super) fn key(&self, round: usize) -> &Block {
+        &self.keys[round]
     }
 }
 

@@ -11,7 +11,7 @@
 use std::arch::x86_64::*;
 
 use super::lanes::Gather;
-use super::schedule::{KeyTable, Schedule};
+use super::schedule::{KeyTable, Rounds, Schedule};
 use super::vector::{Block, Vector};
 use super::{Job, cbc, ctr};
 
@@ -38,23 +38,44 @@ impl Vaes256 {
     }
 
     /// Encrypts the jobs, sixteen at a time: eight vectors of two lanes keep two units of four cycles' latency busy.
-    pub(super) fn cbc_encrypt<'a>(self, jobs: impl Iterator<Item = Job<'a, Schedule>>, table: &mut KeyTable) {
+    pub(super) fn cbc_encrypt<'a>(
+        self,
+        rounds: Rounds,
+        jobs: impl Iterator<Item = Job<'a, Schedule>>,
+        table: &mut KeyTable,
+    ) {
         #[target_feature(enable = "avx2,vaes,aes")]
-        fn encrypt<'a>(vector: Vaes256, jobs: impl Iterator<Item = Job<'a, Schedule>>, table: &mut KeyTable) {
-            cbc::encrypt::<_, 8, 16>(vector, jobs, table);
+        fn encrypt<'a, const ROUNDS: usize>(
+            vector: Vaes256,
+            jobs: impl Iterator<Item = Job<'a, Schedule>>,
+            table: &mut KeyTable,
+        ) {
+            cbc::encrypt::<_, 8, 16, ROUNDS>(vector, jobs, table);
         }
         // SAFETY: `self` proves the features.
-        unsafe { encrypt(self, jobs, table) }
+        unsafe {
+            match rounds {
+                Rounds::Ten => encrypt::<10>(self, jobs, table),
+                Rounds::Twelve => encrypt::<12>(self, jobs, table),
+                Rounds::Fourteen => encrypt::<14>(self, jobs, table),
+            }
+        }
     }
 
     /// Encrypts or decrypts the jobs.
-    pub(super) fn ctr<'a>(self, jobs: impl Iterator<Item = Job<'a, Schedule>>) {
+    pub(super) fn ctr<'a>(self, rounds: Rounds, jobs: impl Iterator<Item = Job<'a, Schedule>>) {
         #[target_feature(enable = "avx2,vaes,aes")]
-        fn apply<'a>(vector: Vaes256, jobs: impl Iterator<Item = Job<'a, Schedule>>) {
-            ctr::apply::<_, 8, 16>(vector, jobs);
+        fn apply<'a, const ROUNDS: usize>(vector: Vaes256, jobs: impl Iterator<Item = Job<'a, Schedule>>) {
+            ctr::apply::<_, 16, ROUNDS>(vector, jobs);
         }
         // SAFETY: `self` proves the features.
-        unsafe { apply(self, jobs) }
+        unsafe {
+            match rounds {
+                Rounds::Ten => apply::<10>(self, jobs),
+                Rounds::Twelve => apply::<12>(self, jobs),
+                Rounds::Fourteen => apply::<14>(self, jobs),
+            }
+        }
     }
 }
 
@@ -77,35 +98,46 @@ impl Vaes512 {
     /// Encrypts the jobs, `count` in all if they are few: four vectors of four lanes up to sixteen, else eight.
     pub(super) fn cbc_encrypt<'a>(
         self,
+        rounds: Rounds,
         jobs: impl Iterator<Item = Job<'a, Schedule>>,
         table: &mut KeyTable,
         count: usize,
     ) {
         #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,aes")]
-        fn few<'a>(vector: Vaes512, jobs: impl Iterator<Item = Job<'a, Schedule>>, table: &mut KeyTable) {
-            cbc::encrypt::<_, 4, 16>(vector, jobs, table);
+        fn encrypt<'a, const VECTORS: usize, const LANES: usize, const ROUNDS: usize>(
+            vector: Vaes512,
+            jobs: impl Iterator<Item = Job<'a, Schedule>>,
+            table: &mut KeyTable,
+        ) {
+            cbc::encrypt::<_, VECTORS, LANES, ROUNDS>(vector, jobs, table);
         }
-        #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,aes")]
-        fn many<'a>(vector: Vaes512, jobs: impl Iterator<Item = Job<'a, Schedule>>, table: &mut KeyTable) {
-            cbc::encrypt::<_, 8, 32>(vector, jobs, table);
-        }
-        if count <= 16 {
-            // SAFETY: `self` proves the features.
-            unsafe { few(self, jobs, table) }
-        } else {
-            // SAFETY: as above.
-            unsafe { many(self, jobs, table) }
+        // SAFETY: `self` proves the features.
+        unsafe {
+            match (rounds, count > 16) {
+                (Rounds::Ten, false) => encrypt::<4, 16, 10>(self, jobs, table),
+                (Rounds::Twelve, false) => encrypt::<4, 16, 12>(self, jobs, table),
+                (Rounds::Fourteen, false) => encrypt::<4, 16, 14>(self, jobs, table),
+                (Rounds::Ten, true) => encrypt::<8, 32, 10>(self, jobs, table),
+                (Rounds::Twelve, true) => encrypt::<8, 32, 12>(self, jobs, table),
+                (Rounds::Fourteen, true) => encrypt::<8, 32, 14>(self, jobs, table),
+            }
         }
     }
 
     /// Encrypts or decrypts the jobs.
-    pub(super) fn ctr<'a>(self, jobs: impl Iterator<Item = Job<'a, Schedule>>) {
+    pub(super) fn ctr<'a>(self, rounds: Rounds, jobs: impl Iterator<Item = Job<'a, Schedule>>) {
         #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,aes")]
-        fn apply<'a>(vector: Vaes512, jobs: impl Iterator<Item = Job<'a, Schedule>>) {
-            ctr::apply::<_, 8, 32>(vector, jobs);
+        fn apply<'a, const ROUNDS: usize>(vector: Vaes512, jobs: impl Iterator<Item = Job<'a, Schedule>>) {
+            ctr::apply::<_, 32, ROUNDS>(vector, jobs);
         }
         // SAFETY: `self` proves the features.
-        unsafe { apply(self, jobs) }
+        unsafe {
+            match rounds {
+                Rounds::Ten => apply::<10>(self, jobs),
+                Rounds::Twelve => apply::<12>(self, jobs),
+                Rounds::Fourteen => apply::<14>(self, jobs),
+            }
+        }
     }
 }
 
@@ -141,6 +173,18 @@ impl Gather for Vaes256 {
     unsafe fn scatter(self, blocks: __m256i, to: &[*mut Block], step: usize) {
         safe!(_mm256_storeu2_m128i(to[1].add(step).cast(), to[0].add(step).cast(), blocks))
     }
+
+    #[inline(always)]
+    fn collect(self, blocks: &[Block]) -> __m256i {
+        let at = |lane: usize| blocks[lane].as_ptr().cast();
+        safe!(_mm256_loadu2_m128i(at(1), at(0)))
+    }
+
+    #[inline(always)]
+    fn collect_keys(self, schedules: &[&Schedule], round: usize) -> __m256i {
+        let at = |lane: usize| schedules[lane].key(round).as_ptr().cast();
+        safe!(_mm256_loadu2_m128i(at(1), at(0)))
+    }
 }
 
 impl Vector for Vaes256 {
@@ -163,12 +207,6 @@ impl Vector for Vaes256 {
     }
 
     #[inline(always)]
-    fn collect(self, schedules: &[&Schedule], round: usize) -> __m256i {
-        let key = |lane: usize| schedules[lane].keys()[round].as_ptr().cast();
-        safe!(_mm256_loadu2_m128i(key(1), key(0)))
-    }
-
-    #[inline(always)]
     fn xor(self, one: __m256i, other: __m256i) -> __m256i {
         safe!(_mm256_xor_si256(one, other))
     }
@@ -184,9 +222,9 @@ impl Vector for Vaes256 {
     }
 
     #[inline(always)]
-    fn counters(self, first: u128) -> __m256i {
-        let (low, high) = (first as u64 as i64, (first >> 64) as i64);
-        safe!(_mm256_set_epi64x(high, low.wrapping_add(1), high, low))
+    fn counters(self, first: &Block) -> __m256i {
+        let first = self.big_endian(self.broadcast(first));
+        safe!(_mm256_add_epi64(first, _mm256_set_epi64x(0, 1, 0, 0)))
     }
 
     #[inline(always)]
@@ -221,6 +259,18 @@ impl Gather for Vaes512 {
         safe!(_mm256_storeu2_m128i(at(1), at(0), _mm512_castsi512_si256(blocks)));
         safe!(_mm256_storeu2_m128i(at(3), at(2), _mm512_extracti64x4_epi64::<1>(blocks)));
     }
+
+    #[inline(always)]
+    fn collect(self, blocks: &[Block]) -> __m512i {
+        let at = |lane: usize| blocks[lane].as_ptr().cast();
+        safe!(join(_mm256_loadu2_m128i(at(1), at(0)), _mm256_loadu2_m128i(at(3), at(2))))
+    }
+
+    #[inline(always)]
+    fn collect_keys(self, schedules: &[&Schedule], round: usize) -> __m512i {
+        let at = |lane: usize| schedules[lane].key(round).as_ptr().cast();
+        safe!(join(_mm256_loadu2_m128i(at(1), at(0)), _mm256_loadu2_m128i(at(3), at(2))))
+    }
 }
 
 impl Vector for Vaes512 {
@@ -243,12 +293,6 @@ impl Vector for Vaes512 {
     }
 
     #[inline(always)]
-    fn collect(self, schedules: &[&Schedule], round: usize) -> __m512i {
-        let key = |lane: usize| schedules[lane].keys()[round].as_ptr().cast();
-        safe!(join(_mm256_loadu2_m128i(key(1), key(0)), _mm256_loadu2_m128i(key(3), key(2))))
-    }
-
-    #[inline(always)]
     fn xor(self, one: __m512i, other: __m512i) -> __m512i {
         safe!(_mm512_xor_si512(one, other))
     }
@@ -264,10 +308,9 @@ impl Vector for Vaes512 {
     }
 
     #[inline(always)]
-    fn counters(self, first: u128) -> __m512i {
-        let (low, high) = (first as u64 as i64, (first >> 64) as i64);
-        let at = |place: i64| low.wrapping_add(place);
-        safe!(_mm512_set_epi64(high, at(3), high, at(2), high, at(1), high, low))
+    fn counters(self, first: &Block) -> __m512i {
+        let first = self.big_endian(self.broadcast(first));
+        safe!(_mm512_add_epi64(first, _mm512_set_epi64(0, 3, 0, 2, 0, 1, 0, 0)))
     }
 
     #[inline(always)]

@@ -3,8 +3,6 @@
 //! A value of a type that implements [`Vector`] is the proof that the processor has its instructions: it is made by
 //! run-time detection alone. Hence the kernels are the same code for every width, and only these few operations differ.
 
-use super::schedule::Schedule;
-
 /// A block of AES.
 pub(super) type Block = [u8; 16];
 
@@ -21,8 +19,6 @@ pub(super) trait Vector: Copy {
     fn store(self, blocks: Self::Blocks, to: &mut [Block]);
     /// One block in every place.
     fn broadcast(self, block: &Block) -> Self::Blocks;
-    /// Key number `round` of `schedules[lane]` in place `lane`; there are at least [`Self::BLOCKS`] schedules.
-    fn collect(self, schedules: &[&Schedule], round: usize) -> Self::Blocks;
     /// Exclusive or.
     fn xor(self, one: Self::Blocks, other: Self::Blocks) -> Self::Blocks;
     /// One round of encryption.
@@ -30,9 +26,9 @@ pub(super) trait Vector: Copy {
     /// The last round of encryption.
     fn last_round(self, blocks: Self::Blocks, key: Self::Blocks) -> Self::Blocks;
 
-    /// Consecutive counters from `first` on, the low half in front, each little-endian. The low half of the last one
-    /// must not overflow.
-    fn counters(self, first: u128) -> Self::Blocks;
+    /// Consecutive counters from the big-endian `first` on, each little-endian. The low half of the last one must not
+    /// overflow.
+    fn counters(self, first: &Block) -> Self::Blocks;
     /// Each counter `distance` later; the low half must not overflow.
     fn advance(self, counters: Self::Blocks, distance: u64) -> Self::Blocks;
     /// Counters as the big-endian blocks that are encrypted.
