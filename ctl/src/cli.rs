@@ -15,7 +15,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use crate::exit::Failure;
 use crate::units;
 
-pub use bench::{BenchArgs, BenchCommand};
+pub use bench::{BenchArgs, BenchCommand, Ptest};
 pub use control::{
     BreakArgs, ConfigCommand, DaemonArgs, DeviceCommand, LbCommand, LoadCommand, LoadStartArgs, MonitorArgs,
     QueueArgs, QueueCommand, ServerCommand, StatsCommand, StatsSubject, TuiArgs,

@@ -83,7 +83,7 @@ fn dispatch(cli: Cli, command: Option<Command>) -> Result<Exit, Failure> {
 async fn run_command(context: &Context, command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Op(command) => op::run(context, command).await,
-        Command::Bench(cli::BenchCommand::Run(arguments)) => bench::run(context, arguments).await,
+        Command::Bench(command) => bench::run(context, command).await,
         command => {
             let client = context.client().await?;
             watch::run(context, &client, &command).await

@@ -14,7 +14,7 @@ use crate::exit::{Exit, Failure, one_line};
 use crate::units;
 
 /// Version of the JSON envelope.
-const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 1;
 
 /// A column: the row's key and the title in the table.
 pub type Column = (&'static str, &'static str);

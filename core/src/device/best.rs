@@ -3,7 +3,7 @@
 //! They compete for the same cores, so that only the order matters, not by how much. It was measured: runs of 32
 //! operations of 64 bytes to 16 KiB on one core.
 
-use super::{Engine, Score, kind};
+use super::{Score, kind};
 use crate::algorithm::{Algorithm, Class};
 
 /// Score of a device that makes no claim, as `soft` and `sim` are.
@@ -56,7 +56,7 @@ pub fn best_kind(algorithm: Algorithm) -> &'static str {
 /// gains nothing, and some kinds do not take those of a hash.
 pub fn best_stream_kind(algorithm: Algorithm) -> &'static str {
     let suits = |name: &&str| {
-        let Ok(Engine::Direct(device)) = kind::build(name, &[]) else { return false };
+        let Some(device) = kind::direct(name) else { return false };
         let streams = device.info().capabilities.iter().any(|can| can.algorithm == algorithm && can.stream);
         streams && !algorithm.ops().iter().any(|op| device.gains(*op, algorithm))
     };
@@ -95,7 +95,7 @@ mod tests {
         for algorithm in Algorithm::ALL.iter().copied() {
             for (kind, is_stream) in [(best_kind(algorithm), false), (best_stream_kind(algorithm), true)] {
                 assert!(kind::KINDS.contains(&kind));
-                let Ok(Engine::Direct(device)) = kind::build(kind, &[]) else { panic!("{kind}") };
+                let Some(device) = kind::direct(kind) else { panic!("{kind}") };
                 let mut capabilities = device.info().capabilities.into_iter();
                 let has = capabilities.any(|can| {
                     can.algorithm == algorithm && (can.stream || !is_stream || !algorithm.streams())
@@ -130,7 +130,7 @@ mod tests {
             .iter()
             .flat_map(|kind| Algorithm::ALL.iter().map(move |algorithm| (*kind, *algorithm)))
         {
-            let Ok(Engine::Direct(device)) = kind::build(kind, &[]) else { continue };
+            let Some(device) = kind::direct(kind) else { continue };
             let answer = device.probe(&SessionSpec::new(algorithm));
             assert_eq!(answer, score(kind, algorithm), "{kind}, {algorithm}");
             let has = device.info().capabilities.iter().any(|can| can.algorithm == algorithm);

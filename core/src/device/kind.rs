@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::Engine;
 #[cfg(feature = "aws-lc")]
 use super::aws_lc::AwsLc;
 use super::multi::Multi;
 use super::null::Null;
 use super::sim::{Profile, Sim};
 use super::soft::Soft;
+use super::{DirectDevice, Engine};
 use crate::error::Error;
 
 /// Their names.
@@ -30,6 +30,14 @@ pub(crate) fn build(kind: &str, parameters: &[(String, String)]) -> Result<Engin
         "null" => none(parameters).map(|()| Engine::Direct(Arc::new(Null))),
         "sim" => Profile::parse(parameters).map(|profile| Engine::Queued(Box::new(Sim::new(profile)))),
         _ => Err(Error::UnknownKind { kind: kind.to_owned() }),
+    }
+}
+
+/// A device of a built-in kind that works at once, to be called without a runtime; `None` for other kinds.
+pub fn direct(kind: &str) -> Option<Arc<dyn DirectDevice>> {
+    match build(kind, &[]) {
+        Ok(Engine::Direct(device)) => Some(device),
+        _ => None,
     }
 }
 

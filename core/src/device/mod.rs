@@ -30,6 +30,7 @@ pub mod soft;
 pub(crate) mod staged;
 
 pub use best::{best_kind, best_kinds, best_stream_kind};
+pub use kind::direct;
 pub use registry::Engine;
 
 /// State of a device. The names are the only tokens: commands, messages and screens show them as they are.

@@ -8,44 +8,18 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use acrypto_core::{Algorithm, Burst, Completion, Iv, Key, OpKind, Request, Runtime, Session};
+use acrypto_core::{Burst, Clock, Completion, Request, Runtime, Session};
 
-use super::spec;
+use super::reference::Reference;
+use super::tally::Tally;
+use super::work::Work;
+use crate::cli::Ptest;
 use crate::exit::{self, Exit, Failure};
-
-/// What every client does again and again.
-#[derive(Clone, Debug)]
-pub struct Work {
-    /// Algorithm.
-    pub algorithm: Algorithm,
-    /// Operation.
-    pub kind: OpKind,
-    /// Bytes an operation.
-    pub size_bytes: usize,
-    /// Operations submitted together; 1 awaits each.
-    pub burst_ops: usize,
-    /// Sessions used in turn.
-    pub sessions: u32,
-}
-
-/// What was done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Done {
-    /// Operations completed.
-    pub ops: u64,
-    /// Of them, those that failed; operations refused for lack of room count too.
-    pub errors: u64,
-}
-
-/// Key of the measurements: fixed, so that runs are alike.
-pub fn key_bytes(algorithm: Algorithm) -> Vec<u8> {
-    (0..*algorithm.key_len().end().min(&32)).map(|index| index as u8).collect()
-}
 
 /// Threads that wait to be set to work.
 pub struct Clients {
     orders: Vec<Sender<Order>>,
-    answers: Receiver<Done>,
+    answers: Receiver<Result<Tally, Failure>>,
     stop: Arc<AtomicBool>,
 }
 
@@ -54,17 +28,18 @@ type Order = Option<u64>;
 
 impl Clients {
     /// Opens the sessions and starts the threads.
-    pub fn start(runtime: &Runtime, work: &Work, count: u32) -> Result<Self, Failure> {
+    pub fn start(runtime: &Runtime, work: &Work, ptest: Ptest, count: u32) -> Result<Self, Failure> {
         let (answer, answers) = mpsc::channel();
         let stop = Arc::new(AtomicBool::new(false));
         let mut orders = Vec::new();
-        for _ in 0..count {
+        for number in 0..u64::from(count) {
             let (order, inbox) = mpsc::channel();
-            let key = || Key::new(key_bytes(work.algorithm));
-            let sessions: Vec<Session> = (0..work.sessions)
-                .map(|_| runtime.session(spec(work.algorithm), key()))
+            let first = number * u64::from(work.sessions);
+            let sessions: Vec<Session> = (first..first + u64::from(work.sessions))
+                .map(|session| runtime.session(work.spec(), work.key(session)))
                 .collect::<Result<_, _>>()?;
-            let mut client = Client::new(work.clone(), sessions, Arc::clone(&stop));
+            let stop = Arc::clone(&stop);
+            let mut client = Client::new(work.clone(), ptest, first, sessions, stop)?;
             let answer = answer.clone();
             thread::Builder::new()
                 .name("client".to_owned())
@@ -82,7 +57,7 @@ impl Clients {
     }
 
     /// Works for `duration`.
-    pub fn run_for(&mut self, duration: Duration) -> Result<Done, Failure> {
+    pub fn run_for(&mut self, duration: Duration) -> Result<Tally, Failure> {
         self.order(|_| None);
         // Nobody answers before the stop, unless a client fails.
         let early = match self.answers.recv_timeout(duration) {
@@ -95,7 +70,7 @@ impl Clients {
     }
 
     /// Works until `ops` operations are done, all clients together.
-    pub fn run_ops(&mut self, ops: u64) -> Result<Done, Failure> {
+    pub fn run_ops(&mut self, ops: u64) -> Result<Tally, Failure> {
         let count = self.orders.len() as u64;
         self.order(|client| Some(ops * (client + 1) / count - ops * client / count));
         self.collect(None)
@@ -108,12 +83,16 @@ impl Clients {
         }
     }
 
-    fn collect(&self, early: Option<Done>) -> Result<Done, Failure> {
-        let mut total = early.unwrap_or_default();
-        for _ in usize::from(early.is_some())..self.orders.len() {
-            let done = self.answers.recv().map_err(|_| panicked())?;
-            total.ops += done.ops;
-            total.errors += done.errors;
+    fn collect(&self, early: Option<Result<Tally, Failure>>) -> Result<Tally, Failure> {
+        let mut total = Tally::default();
+        let waiting = self.orders.len() - usize::from(early.is_some());
+        // All have stopped before a failure is told.
+        let answers: Vec<_> = early
+            .into_iter()
+            .chain((0..waiting).map(|_| self.answers.recv().unwrap_or_else(|_| Err(panicked()))))
+            .collect();
+        for answer in answers {
+            total.add(&answer?);
         }
         Ok(total)
     }
@@ -123,116 +102,197 @@ fn panicked() -> Failure {
     Failure::new(Exit::Bug, "a client of the measurement panicked")
 }
 
-/// One thread's state.
+/// One thread's state; while it works, nothing is allocated.
 struct Client {
-    work: Work,
     sessions: Vec<Session>,
-    bursts: Vec<Burst>,
+    /// `None` where each operation is awaited.
+    ring: Option<Burst>,
     stop: Arc<AtomicBool>,
-    iv: Iv,
+    desk: Desk,
+}
+
+/// Makes requests, and looks at what comes back.
+struct Desk {
+    work: Work,
     buffers: Vec<Vec<u8>>,
+    data_len: usize,
+    output_len: usize,
+    /// What every byte is held against, if asked for.
+    reference: Option<Reference>,
+    /// Where the time of each operation is wanted.
+    clock: Option<Clock>,
+    /// Number of the next operation.
+    next: u64,
+    tally: Tally,
 }
 
 impl Client {
-    fn new(work: Work, sessions: Vec<Session>, stop: Arc<AtomicBool>) -> Self {
-        let capacity_bytes = work.size_bytes + work.algorithm.output_len();
-        let buffers = (0..work.burst_ops).map(|_| Vec::with_capacity(capacity_bytes)).collect();
-        let bursts = match work.burst_ops {
-            1 => Vec::new(),
-            capacity => sessions.iter().map(|session| session.burst(capacity)).collect(),
+    fn new(
+        work: Work,
+        ptest: Ptest,
+        first_session: u64,
+        sessions: Vec<Session>,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Self, Failure> {
+        let ring = match (work.burst_ops, sessions.first()) {
+            (1, _) | (_, None) => None,
+            (capacity_ops, Some(session)) => Some(session.burst(capacity_ops)),
         };
-        let iv = Iv::new(&vec![0; work.algorithm.iv_len()]).unwrap_or_default();
-        Self { work, sessions, bursts, stop, iv, buffers }
+        let buffer = |place| {
+            let mut buffer = work.input(place);
+            buffer.reserve_exact(work.data_len() - work.size_bytes);
+            buffer
+        };
+        let desk = Desk {
+            buffers: (0..work.burst_ops).map(buffer).collect(),
+            data_len: work.data_len(),
+            output_len: work.output_len(),
+            reference: (ptest == Ptest::Verify).then(|| Reference::new(&work, first_session)).transpose()?,
+            clock: (ptest == Ptest::Latency).then(Clock::monotonic),
+            next: 0,
+            tally: Tally::default(),
+            work,
+        };
+        Ok(Self { sessions, ring, stop, desk })
     }
 
-    fn run(&mut self, order: Order) -> Done {
+    fn run(&mut self, order: Order) -> Result<Tally, Failure> {
         let limit = order.unwrap_or(u64::MAX);
-        if self.bursts.is_empty() { self.await_each(limit) } else { self.burst(limit) }
+        self.desk.tally = Tally::default();
+        match &mut self.ring {
+            None => await_each(&self.sessions, &self.stop, &mut self.desk, limit)?,
+            Some(ring) => bursts(&self.sessions, ring, &self.stop, &mut self.desk, limit)?,
+        }
+        Ok(std::mem::take(&mut self.desk.tally))
+    }
+}
+
+impl Desk {
+    fn is_over(&self, stop: &AtomicBool, limit: u64) -> bool {
+        self.tally.ops >= limit || stop.load(Ordering::Relaxed)
     }
 
-    fn is_over(&self, done: &Done, limit: u64) -> bool {
-        done.ops >= limit || self.stop.load(Ordering::Relaxed)
+    fn now_ns(&self) -> u64 {
+        self.clock.as_ref().map_or(0, |clock| clock.now().0)
     }
 
-    fn request(&mut self) -> Request {
+    /// The next operation: its session, and the request.
+    #[inline]
+    fn request<'a>(&mut self, sessions: &'a [Session]) -> (&'a Session, Request) {
+        let number = self.next;
+        self.next += 1;
         let mut data = self.buffers.pop().unwrap_or_default();
-        data.resize(self.work.size_bytes, 0);
+        match &self.reference {
+            None => data.resize(self.work.size_bytes, 0),
+            Some(reference) => {
+                data.clear();
+                data.extend_from_slice(reference.input((number % self.work.burst_ops as u64) as usize));
+            }
+        }
         let mut request = Request::new(self.work.kind, data);
-        request.iv = self.iv;
-        request
+        request.iv = self.work.iv(number);
+        request.user_data = number;
+        (&sessions[(number % sessions.len() as u64) as usize], request)
     }
 
-    fn take(&mut self, completion: Completion, done: &mut Done) {
-        done.ops += 1;
-        done.errors += u64::from(completion.result.is_err());
+    #[inline]
+    fn take(&mut self, completion: Completion) {
+        let output = completion.output.as_slice();
+        let is_right = completion.result.is_ok()
+            && completion.data.len() == self.data_len
+            && output.len() == self.output_len;
+        let is_right = is_right
+            && self
+                .reference
+                .as_mut()
+                .is_none_or(|reference| reference.agrees(completion.user_data, &completion.data, output));
+        self.tally.ops += 1;
+        self.tally.errors += u64::from(!is_right);
         self.buffers.push(completion.data);
     }
 
-    /// One operation at a time, awaited.
-    fn await_each(&mut self, limit: u64) -> Done {
-        let waker = Waker::from(Arc::new(Unpark(thread::current())));
-        let mut context = Context::from_waker(&waker);
-        let mut done = Done::default();
-        for turn in 0.. {
-            if self.is_over(&done, limit) {
-                break;
-            }
-            let request = self.request();
-            let session = &self.sessions[turn % self.sessions.len()];
-            let mut future = pin!(session.submit(request));
-            let answer = loop {
-                match future.as_mut().poll(&mut context) {
-                    Poll::Ready(answer) => break answer,
-                    Poll::Pending => thread::park(),
-                }
-            };
-            match answer {
-                Ok(completion) => self.take(completion, &mut done),
-                Err(refused) => {
-                    done.errors += 1;
-                    self.buffers.push(refused.request.data);
-                    thread::yield_now();
-                }
-            }
-        }
-        done
+    /// No room: that counts, and leaves the processor to others.
+    fn wait_for_room(&mut self) {
+        self.tally.errors += 1;
+        thread::yield_now();
     }
+}
 
-    /// A burst at a time, polled.
-    fn burst(&mut self, limit: u64) -> Done {
-        let mut done = Done::default();
-        let mut requests = Vec::with_capacity(self.work.burst_ops);
-        let mut completions = Vec::with_capacity(self.work.burst_ops);
-        for turn in 0.. {
-            if self.is_over(&done, limit) {
-                break;
+/// One operation at a time, awaited.
+fn await_each(sessions: &[Session], stop: &AtomicBool, desk: &mut Desk, limit: u64) -> Result<(), Failure> {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    while !desk.is_over(stop, limit) {
+        let (session, request) = desk.request(sessions);
+        let start_ns = desk.now_ns();
+        let mut future = pin!(session.submit(request));
+        let answer = loop {
+            match future.as_mut().poll(&mut context) {
+                Poll::Ready(answer) => break answer,
+                Poll::Pending => thread::park(),
             }
-            let wanted = usize::try_from(limit - done.ops).unwrap_or(usize::MAX).min(self.work.burst_ops);
-            while requests.len() < wanted {
-                requests.push(self.request());
-            }
-            let at = turn % self.bursts.len();
-            let mut waiting = self.bursts[at].submit(&mut requests);
-            if waiting == 0 {
-                done.errors += 1;
-                thread::yield_now();
-            }
-            while waiting > 0 {
-                let polled = self.bursts[at].poll(&mut completions, self.work.burst_ops);
-                waiting -= polled;
-                if polled == 0 {
-                    thread::yield_now();
+        };
+        match answer {
+            Ok(completion) => {
+                if desk.clock.is_some() {
+                    desk.tally.note(desk.now_ns() - start_ns, 1);
                 }
-                for completion in completions.drain(..) {
-                    done.ops += 1;
-                    done.errors += u64::from(completion.result.is_err());
-                    self.buffers.push(completion.data);
-                }
+                desk.take(completion);
             }
+            Err(refused) if is_for_want_of_room(&refused.error) => {
+                desk.buffers.push(refused.request.data);
+                desk.next -= 1;
+                desk.wait_for_room();
+            }
+            Err(refused) => return Err(refused.error.into()),
         }
-        self.buffers.extend(requests.into_iter().map(|request| request.data));
-        done
     }
+    Ok(())
+}
+
+/// A burst at a time, polled.
+fn bursts(
+    sessions: &[Session],
+    ring: &mut Burst,
+    stop: &AtomicBool,
+    desk: &mut Desk,
+    limit: u64,
+) -> Result<(), Failure> {
+    let burst_ops = desk.work.burst_ops;
+    let mut requests = Vec::with_capacity(burst_ops);
+    let mut completions = Vec::with_capacity(burst_ops);
+    while !desk.is_over(stop, limit) {
+        let wanted = usize::try_from(limit - desk.tally.ops).unwrap_or(usize::MAX).min(burst_ops);
+        while requests.len() < wanted {
+            requests.push(desk.request(sessions));
+        }
+        let start_ns = desk.now_ns();
+        let mut waiting = ring.submit_each(&mut requests);
+        if waiting == 0 {
+            if let Some(refused) = ring.refused().pop() {
+                return Err(refused.error.into());
+            }
+            desk.wait_for_room();
+        }
+        while waiting > 0 {
+            let polled = ring.poll(&mut completions, burst_ops);
+            if polled == 0 {
+                thread::yield_now();
+                continue;
+            }
+            waiting -= polled;
+            if desk.clock.is_some() {
+                desk.tally.note(desk.now_ns() - start_ns, polled as u64);
+            }
+            completions.drain(..).for_each(|completion| desk.take(completion));
+        }
+    }
+    desk.buffers.extend(requests.into_iter().map(|(_, request)| request.data));
+    Ok(())
+}
+
+fn is_for_want_of_room(error: &acrypto_core::Error) -> bool {
+    matches!(error, acrypto_core::Error::Full { .. } | acrypto_core::Error::TenantFull { .. })
 }
 
 struct Unpark(Thread);
@@ -240,5 +300,76 @@ struct Unpark(Thread);
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
         self.0.unpark();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use acrypto_core::{Algorithm, Config};
+
+    use super::*;
+
+    /// The runtime ends when it is dropped.
+    fn client(kind: &str, ptest: Ptest, work: &Work) -> (Runtime, Client) {
+        let runtime = Runtime::start(Config { workers: 1, ..Config::default() }).unwrap();
+        runtime.add_device_of_kind("d0", kind, &[], 0).unwrap();
+        let sessions = (0..u64::from(work.sessions))
+            .map(|session| runtime.session(work.spec(), work.key(session)).unwrap())
+            .collect();
+        (runtime, Client::new(work.clone(), ptest, 0, sessions, Arc::default()).unwrap())
+    }
+
+    const WORKS: [(Algorithm, &str); 5] = [
+        (Algorithm::Null, "null"),
+        (Algorithm::Aes256Gcm, "soft"),
+        (Algorithm::Aes128Cbc, "multi"),
+        (Algorithm::Sha256, "multi"),
+        (Algorithm::HmacSha512, "soft"),
+    ];
+
+    #[test]
+    fn a_client_does_as_many_as_it_is_told_and_all_are_right() {
+        for (algorithm, kind) in WORKS {
+            for burst_ops in [1, 7] {
+                for ptest in [Ptest::Throughput, Ptest::Latency, Ptest::Verify] {
+                    let work = Work::new(algorithm, 256, burst_ops, 3);
+                    let (_runtime, mut client) = client(kind, ptest, &work);
+                    for ops in [0, 1, 50] {
+                        let tally = client.run(Some(ops)).unwrap();
+                        assert_eq!((tally.ops, tally.errors), (ops, 0), "{algorithm}, {burst_ops}");
+                        let is_timed = ptest == Ptest::Latency;
+                        assert_eq!(tally.times().count(), if is_timed { ops } else { 0 });
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_result_of_wrong_length_or_bytes_is_an_error() {
+        let work = Work::new(Algorithm::Aes128Ctr, 64, 2, 1);
+        for (ptest, seen) in [(Ptest::Throughput, 1), (Ptest::Verify, 2)] {
+            let (_runtime, mut client) = client("soft", ptest, &work);
+            let completed = |data: Vec<u8>, desk: &mut Desk| {
+                let request = Request::encrypt(data, work.iv(1)).with_user_data(1);
+                desk.take(client.sessions[0].call(request).unwrap());
+            };
+            completed(vec![0; 63], &mut client.desk);
+            completed(vec![0; 64], &mut client.desk);
+            assert_eq!((client.desk.tally.ops, client.desk.tally.errors), (2, seen), "{ptest:?}");
+        }
+    }
+
+    #[test]
+    fn the_loop_of_a_client_allocates_nothing_for_an_operation() {
+        for (algorithm, kind) in WORKS {
+            for (burst_ops, ptest) in [(1, Ptest::Latency), (32, Ptest::Throughput), (32, Ptest::Verify)] {
+                let (_runtime, mut client) = client(kind, ptest, &Work::new(algorithm, 1_024, burst_ops, 4));
+                let mut allocations =
+                    |ops| allocation_counter::measure(|| drop(client.run(Some(ops)).unwrap())).count_total;
+                allocations(1_000);
+                assert_eq!(allocations(100), allocations(3_000), "{algorithm}, {burst_ops}, {ptest:?}");
+            }
+        }
     }
 }

@@ -1,13 +1,12 @@
-//! The direct library call: the software device without the runtime around it, one operation at a time.
+//! The direct library call: the device that is best one operation at a time, without the runtime around it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use acrypto_core::device::soft::Soft;
-use acrypto_core::device::{DirectDevice, DirectOp, Handle};
-use acrypto_core::{Clock, Iv, Key, Output};
+use acrypto_core::device::{self, DirectDevice, DirectOp, Handle};
+use acrypto_core::{Algorithm, Clock, Iv, Output};
 
-use super::client::{Work, key_bytes};
-use super::spec;
+use super::work::Work;
 use crate::exit::Failure;
 
 /// Operations between two looks at the clock.
@@ -15,7 +14,7 @@ const OPS_PER_LOOK: u64 = 16;
 
 /// Calls the library and counts.
 pub struct Direct {
-    device: Soft,
+    device: Arc<dyn DirectDevice>,
     handle: Handle,
     work: Work,
     iv: Iv,
@@ -25,14 +24,16 @@ pub struct Direct {
 }
 
 impl Direct {
-    /// Opens a session on a device of its own.
-    pub fn new(work: &Work) -> Result<Self, Failure> {
-        let device = Soft::new();
-        let handle = device.open(&spec(work.algorithm), &Key::new(key_bytes(work.algorithm)))?;
-        let mut data = Vec::with_capacity(work.size_bytes + work.algorithm.output_len());
-        data.resize(work.size_bytes, 0);
-        let iv = Iv::new(&vec![0; work.algorithm.iv_len()]).unwrap_or_default();
-        Ok(Self { device, handle, work: work.clone(), iv, data, ops: 0, elapsed_ns: 0 })
+    /// Opens a session on a device of its own; `None` where there is nothing to call.
+    pub fn new(work: &Work) -> Result<Option<Self>, Failure> {
+        let kind = device::best_stream_kind(work.algorithm);
+        let device = device::direct(kind).filter(|_| work.algorithm != Algorithm::Null);
+        let Some(device) = device else { return Ok(None) };
+        let handle = device.open(&work.spec(), &work.key(0))?;
+        let mut data = work.input(0);
+        data.reserve_exact(work.data_len() - work.size_bytes);
+        let iv = work.iv(0);
+        Ok(Some(Self { device, handle, work: work.clone(), iv, data, ops: 0, elapsed_ns: 0 }))
     }
 
     /// Calls it for about `duration`.

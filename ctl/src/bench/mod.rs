@@ -2,32 +2,67 @@
 
 mod assertion;
 mod client;
+mod compare;
 mod direct;
+mod reference;
+mod tally;
+mod work;
 
 use std::time::Duration;
 
 use acrypto_core::stats::histogram::bucket_upper_ns;
-use acrypto_core::{Algorithm, Clock, Config, OpKind, Padding, Runtime, SessionSpec};
+use acrypto_core::{Algorithm, Clock, Config, Error, Runtime, device};
+use acrypto_netlink::Address;
 use acrypto_netlink::message::Histogram;
 use serde_json::{Value, json};
 
 use self::assertion::Assertion;
-use self::client::{Clients, Work};
+use self::client::Clients;
 use self::direct::Direct;
-use crate::cli::BenchArgs;
+use self::tally::Tally;
+use self::work::Work;
+use crate::cli::{BenchArgs, BenchCommand, Ptest};
 use crate::context::Context;
 use crate::embedded::{self, add_devices};
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Column};
-use crate::units;
+use crate::{suggest, units};
 
 /// Parts of a measurement; after each, the direct call is measured, so that both see the same machine.
 const PARTS: u64 = 8;
 /// Devices of the runtime that measures the framework.
 const NULL_DEVICES: usize = 2;
+/// Balancer of a measurement that names none.
+const BALANCER: &str = "simple_lb";
+
+/// Keys of a result, in the order of the comma-separated values.
+pub const KEYS: [&str; 21] = [
+    "ptest",
+    "alg",
+    "size_bytes",
+    "burst_ops",
+    "sessions",
+    "clients",
+    "device",
+    "lb",
+    "ops",
+    "seconds",
+    "cpu_seconds",
+    "ops_per_s",
+    "bytes_per_s",
+    "p50_ns",
+    "p99_ns",
+    "p999_ns",
+    "errors",
+    "op",
+    "op_ns",
+    "direct_ops_per_s",
+    "direct_ratio",
+];
 
 const COLUMNS: &[Column] = &[
     ("alg", "ALG"),
+    ("device", "DEVICE"),
     ("size_bytes", "SIZE"),
     ("burst_ops", "BURST"),
     ("ops_per_s", "OP/s"),
@@ -41,28 +76,50 @@ const COLUMNS: &[Column] = &[
     ("direct_ratio", "vs DIRECT"),
 ];
 
-/// Runs the measurements.
-pub async fn run(context: &Context, arguments: BenchArgs) -> Result<Exit, Failure> {
+/// Runs the command.
+pub async fn run(context: &Context, command: BenchCommand) -> Result<Exit, Failure> {
+    match command {
+        BenchCommand::Run(arguments) => measure_and_print(context, arguments).await,
+        BenchCommand::Compare { a, b } => compare::run(context, &a, &b),
+    }
+}
+
+async fn measure_and_print(context: &Context, arguments: BenchArgs) -> Result<Exit, Failure> {
     let algorithms = arguments.alg.iter().map(|name| name.parse()).collect::<Result<Vec<Algorithm>, _>>()?;
     let assertions =
         arguments.assert.iter().map(|text| text.parse()).collect::<Result<Vec<Assertion>, Failure>>()?;
+    if !matches!(context.named_address()?, None | Some(Address::Embedded)) {
+        return Err(Failure::usage("'bench run' measures a runtime of its own, not a daemon")
+            .with_hint("pass --connect embedded; 'acrypto load start' puts work on a daemon"));
+    }
+    let (is_csv, is_verify) = (arguments.csv, arguments.ptest == Ptest::Verify);
     let context_of_thread = context.clone();
     let rows = tokio::task::spawn_blocking(move || measure_all(&context_of_thread, &arguments, &algorithms))
         .await
         .map_err(|_| Failure::new(Exit::Bug, "the measurement panicked"))??;
-    if context.printer.is_json() {
-        context.printer.json(None, &json!({ "results": rows }))?;
+    if is_csv {
+        output::write_text(&csv(&rows, context.global.no_headers))?;
     } else {
         context.printer.rows(None, "results", COLUMNS, &rows)?;
     }
-    let mut broken = 0;
+    let mut complaints: Vec<String> = Vec::new();
     for row in &rows {
-        for assertion in assertions.iter().filter(|assertion| !assertion.holds(row)) {
-            broken += 1;
-            output::error_line(&format!("acrypto: {}", assertion.complaint(row)));
+        let broken = assertions.iter().filter(|assertion| !assertion.holds(row));
+        complaints.extend(broken.map(|assertion| assertion.complaint(row)));
+        if is_verify && row["errors"] != 0 {
+            let what = assertion::what(row);
+            complaints.push(format!("{what}: {} of {} results are wrong", row["errors"], row["ops"]));
         }
     }
-    Ok(if broken == 0 { Exit::Done } else { Exit::False })
+    complaints.iter().for_each(|complaint| output::error_line(&format!("acrypto: {complaint}")));
+    Ok(if complaints.is_empty() { Exit::Done } else { Exit::False })
+}
+
+fn csv(rows: &[Value], is_bare: bool) -> String {
+    let header = (!is_bare).then(|| KEYS.join(","));
+    let cell = |value: &Value| if value.is_null() { String::new() } else { output::raw(value) };
+    let line = |row: &Value| KEYS.map(|key| cell(&row[key])).join(",");
+    header.into_iter().chain(rows.iter().map(line)).map(|line| line + "\n").collect()
 }
 
 fn measure_all(
@@ -70,67 +127,69 @@ fn measure_all(
     arguments: &BenchArgs,
     algorithms: &[Algorithm],
 ) -> Result<Vec<Value>, Failure> {
+    let BenchArgs { size, burst, sessions, clients, .. } = arguments;
+    let work = |algorithm: &Algorithm| {
+        let sizes = size.iter().flat_map(|size_bytes| burst.iter().map(move |burst| (*size_bytes, *burst)));
+        let algorithm = *algorithm;
+        sizes.map(move |(size_bytes, burst_ops)| Work::new(algorithm, size_bytes, burst_ops, *sessions))
+    };
+    // What is wrong is said before anything is measured.
+    for algorithm in algorithms {
+        if arguments.ptest == Ptest::Verify && !algorithm.is_deterministic() {
+            return Err(Failure::usage(format!(
+                "{algorithm} gives other bytes each time: nothing to verify"
+            )));
+        }
+        work(algorithm).try_for_each(|work| work.check(*clients))?;
+        runtime_for(*algorithm, arguments)?.shutdown();
+    }
     let mut rows = Vec::new();
     for algorithm in algorithms {
-        let runtime = runtime_for(*algorithm)?;
-        runtime.set_balancer(&arguments.lb, None, embedded::own_uid())?;
-        for size_bytes in &arguments.size {
-            for burst_ops in &arguments.burst {
-                context.printer.note(&format!("{algorithm}, {size_bytes} bytes, burst {burst_ops}"));
-                let work = Work {
-                    algorithm: *algorithm,
-                    kind: algorithm.ops().first().copied().unwrap_or(OpKind::Encrypt),
-                    size_bytes: *size_bytes,
-                    burst_ops: *burst_ops,
-                    sessions: arguments.sessions,
-                };
-                check(&work)?;
-                rows.push(measure(&runtime, arguments, work)?);
-            }
+        let runtime = runtime_for(*algorithm, arguments)?;
+        for work in work(algorithm) {
+            let Work { size_bytes, burst_ops, .. } = work;
+            context.printer.note(&format!("{algorithm}, {size_bytes} bytes, burst {burst_ops}"));
+            rows.push(measure(&runtime, arguments, work)?);
         }
         runtime.shutdown();
     }
     Ok(rows)
 }
 
-fn runtime_for(algorithm: Algorithm) -> Result<Runtime, Failure> {
-    match algorithm {
-        Algorithm::Null => {
-            let runtime = Runtime::start(Config::default())?;
-            add_devices(&runtime, "null", NULL_DEVICES)?;
-            Ok(runtime)
-        }
-        _ => embedded::start(Config::default()),
-    }
+/// The kind of device that is measured with an algorithm.
+fn kind(algorithm: Algorithm, arguments: &BenchArgs) -> &str {
+    arguments.device.as_deref().unwrap_or_else(|| device::best_kind(algorithm))
 }
 
-fn check(work: &Work) -> Result<(), Failure> {
-    let block = work.algorithm.block_len();
-    match work.algorithm.needs_whole_blocks() && !work.size_bytes.is_multiple_of(block) {
-        true => Err(Failure::usage(format!(
-            "{} needs sizes that are a multiple of {block}, not {}",
-            work.algorithm, work.size_bytes
-        ))),
-        false => Ok(()),
+fn runtime_for(algorithm: Algorithm, arguments: &BenchArgs) -> Result<Runtime, Failure> {
+    let runtime = Runtime::start(Config::default())?;
+    let kind = kind(algorithm, arguments);
+    let kinds = runtime.device_kinds();
+    if !kinds.contains(&kind) {
+        let failure = Failure::from(Error::UnknownKind { kind: kind.to_owned() });
+        return Err(failure.with_hint(match suggest::nearest(kind, kinds.iter().copied()) {
+            Some(near) => format!("did you mean '{near}'?"),
+            None => format!("kinds are {}", kinds.join(", ")),
+        }));
     }
-}
-
-/// The session every client opens.
-fn spec(algorithm: Algorithm) -> SessionSpec {
-    SessionSpec::new(algorithm).padding(Padding::None).allow_ecb(true).allow_sha1(true)
+    add_devices(&runtime, kind, if algorithm == Algorithm::Null { NULL_DEVICES } else { embedded::cores() })?;
+    if !runtime.serves(algorithm) {
+        return Err(Failure::usage(format!("a device of kind '{kind}' does not have {algorithm}")));
+    }
+    runtime.set_balancer(arguments.lb.as_deref().unwrap_or(BALANCER), None, embedded::own_uid())?;
+    Ok(runtime)
 }
 
 fn measure(runtime: &Runtime, arguments: &BenchArgs, work: Work) -> Result<Value, Failure> {
     let clock = Clock::monotonic();
-    let mut clients = Clients::start(runtime, &work, arguments.clients)?;
-    let mut direct = (arguments.clients == 1 && work.algorithm != Algorithm::Null)
-        .then(|| Direct::new(&work))
-        .transpose()?;
+    let mut clients = Clients::start(runtime, &work, arguments.ptest, arguments.clients)?;
+    let has_direct = arguments.clients == 1 && arguments.ptest == Ptest::Throughput;
+    let mut direct = if has_direct { Direct::new(&work)? } else { None };
     if !arguments.warmup.is_zero() {
         clients.run_for(arguments.warmup)?;
     }
     let before = runtime.stats();
-    let (mut ops, mut errors, mut elapsed_ns, mut cpu_ns) = (0, 0, 0, 0);
+    let (mut tally, mut elapsed_ns, mut cpu_ns) = (Tally::default(), 0, 0);
     for part in 0..PARTS {
         let (start_ns, start_cpu_ns) = (clock.now().0, process_cpu_ns());
         let done = match arguments.ops {
@@ -140,17 +199,19 @@ fn measure(runtime: &Runtime, arguments: &BenchArgs, work: Work) -> Result<Value
         let part_ns = clock.now().0 - start_ns;
         cpu_ns += process_cpu_ns() - start_cpu_ns;
         elapsed_ns += part_ns;
-        ops += done.ops;
-        errors += done.errors;
+        tally.add(&done);
         if let Some(direct) = &mut direct {
             direct.run_for(&clock, Duration::from_nanos(part_ns / 2));
         }
     }
-    let total = histogram(&runtime.stats().total).sub(&histogram(&before.total));
+    let times = match arguments.ptest {
+        Ptest::Latency => tally.times(),
+        _ => histogram(&runtime.stats().total).sub(&histogram(&before.total)),
+    };
+    let ops = tally.ops;
     let seconds = (elapsed_ns as f64 / 1e9).max(f64::MIN_POSITIVE);
     let ops_per_s = ops as f64 / seconds;
-    let measured = total.count() > 0;
-    let percentile = |share| measured.then(|| total.percentile_ns(share));
+    let percentile = |share| (times.count() > 0).then(|| times.percentile_ns(share));
     Ok(json!({
         "ptest": arguments.ptest.name(),
         "alg": work.algorithm.name(),
@@ -159,8 +220,8 @@ fn measure(runtime: &Runtime, arguments: &BenchArgs, work: Work) -> Result<Value
         "burst_ops": work.burst_ops,
         "sessions": arguments.sessions,
         "clients": arguments.clients,
-        "device": if work.algorithm == Algorithm::Null { "null" } else { "soft" },
-        "lb": arguments.lb,
+        "device": kind(work.algorithm, arguments),
+        "lb": arguments.lb.as_deref().unwrap_or(BALANCER),
         "ops": ops,
         "seconds": seconds,
         "cpu_seconds": cpu_ns as f64 / 1e9,
@@ -170,7 +231,7 @@ fn measure(runtime: &Runtime, arguments: &BenchArgs, work: Work) -> Result<Value
         "p50_ns": percentile(0.5),
         "p99_ns": percentile(0.99),
         "p999_ns": percentile(0.999),
-        "errors": errors,
+        "errors": tally.errors,
         "direct_ops_per_s": direct.as_ref().map(Direct::ops_per_s),
         "direct_ratio": direct.as_ref().map(|direct| ops_per_s / direct.ops_per_s()),
     }))
