@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 
-use acrypto_core::{Algorithm, Error, Iv, OpKind};
+use acrypto_core::{Algorithm, BufferPool, Error, Iv, OpKind};
 use serde_json::json;
 
 use super::engine::{Engine, Job, Session, SessionPlan, counter_iv, is_parallel};
@@ -224,7 +224,8 @@ impl Task {
             })
         };
         let lanes = (0..self.engine.lanes()).map(|_| lane()).collect();
-        pipeline::run(self.input, chunk_bytes, lanes, Some(self.writer))
+        let pool = BufferPool::new(pipeline::chunks(self.engine.lanes()), chunk_bytes);
+        pipeline::run(self.input, &pool, lanes, Some(self.writer))
     }
 
     /// Chunk after chunk, each from the state the one before left.
@@ -250,6 +251,7 @@ impl Task {
             };
             Ok(Made { data, output })
         });
-        pipeline::run(self.input, chunk_bytes, vec![lane], Some(self.writer))
+        let pool = BufferPool::new(pipeline::chunks(1), chunk_bytes);
+        pipeline::run(self.input, &pool, vec![lane], Some(self.writer))
     }
 }

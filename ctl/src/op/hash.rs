@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use acrypto_core::{Algorithm, Class, Error, Iv, OpKind};
+use acrypto_core::{Algorithm, BufferPool, Class, Error, Iv, OpKind};
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq as _;
 use tokio::sync::mpsc;
@@ -142,12 +142,15 @@ pub struct Files {
     engine: Engine,
     plan: SessionPlan,
     paths: Arc<Vec<PathBuf>>,
+    /// Chunks of all files that are under way.
+    pool: BufferPool,
 }
 
 impl Files {
     /// Files to pass through sessions made from `plan`.
     pub fn new(engine: Engine, plan: SessionPlan, paths: Vec<PathBuf>) -> Self {
-        Self { engine, plan, paths: Arc::new(paths) }
+        let pool = BufferPool::new(FILES_MAX * pipeline::chunks(1), engine.chunk_bytes());
+        Self { engine, plan, paths: Arc::new(paths), pool }
     }
 
     /// Digests every file and hands each result over in the order of the paths; the last answer is returned.
@@ -159,11 +162,11 @@ impl Files {
         let (done, mut results) = mpsc::unbounded_channel();
         for _ in 0..self.engine.lanes().min(FILES_MAX).min(self.paths.len()) {
             let (engine, plan, paths) = (self.engine.clone(), self.plan.clone(), Arc::clone(&self.paths));
-            let (next, done) = (Arc::clone(&next), done.clone());
+            let (next, done, pool) = (Arc::clone(&next), done.clone(), self.pool.clone());
             super::spawn("hash", move || {
                 let mut session = None;
                 while let Some((index, path)) = claim(&next, &paths) {
-                    let result = digest_one(&engine, &plan, &mut session, path);
+                    let result = digest_one(&engine, &plan, &mut session, path, &pool);
                     if done.send((index, result)).is_err() {
                         return;
                     }
@@ -203,6 +206,7 @@ fn digest_one(
     plan: &SessionPlan,
     session: &mut Option<Session>,
     path: &Path,
+    pool: &BufferPool,
 ) -> Result<Digested, Failure> {
     let input = Input::open(Some(path))?;
     let session = match session {
@@ -221,6 +225,6 @@ fn digest_one(
         };
         Ok(Made { data, output })
     });
-    let outcome = pipeline::run(input, engine.chunk_bytes(), vec![lane], None)?;
+    let outcome = pipeline::run(input, pool, vec![lane], None)?;
     Ok(Digested { output: outcome.output, bytes: outcome.input_bytes })
 }

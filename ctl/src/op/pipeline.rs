@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use acrypto_core::{BufferPool, PooledBuffer};
+
 use super::input::Input;
 use super::spawn;
 use super::target::Writer;
 use crate::exit::Failure;
 
 /// Most chunks in memory, whatever the number of lanes.
-const CHUNKS_MAX: usize = 40;
+pub const CHUNKS_MAX: usize = 40;
 
 /// A piece of the input. Every chunk but the last is full; the last may be empty.
 #[derive(Debug)]
@@ -26,7 +28,7 @@ pub struct Chunk {
 /// What a lane made of a chunk.
 #[derive(Debug)]
 pub struct Made {
-    /// Bytes to write; the buffer is used again.
+    /// Bytes to write; the buffer goes back to its pool.
     pub data: Vec<u8>,
     /// Digest or MAC, with the last chunk.
     pub output: Vec<u8>,
@@ -47,22 +49,34 @@ pub struct Outcome {
 }
 
 enum Report {
-    Made { index: u64, input_bytes: u64, last: bool, made: Made },
+    Made { index: u64, input_bytes: u64, last: bool, buffer: PooledBuffer, output: Vec<u8> },
     Failed(Failure),
 }
 
-/// Passes `input` in chunks of `chunk_bytes` through the lanes to `writer`; without a writer the bytes are dropped.
+/// Chunks in memory for so many lanes.
+pub fn chunks(lanes: usize) -> usize {
+    (2 * lanes + 2).min(CHUNKS_MAX)
+}
+
+/// Passes `input` through the lanes to `writer`, in chunks as long as the buffers of `pool`; without a writer the bytes are
+/// dropped. It takes as many buffers as it has use for, and makes do with those there are.
 ///
 /// A failure ends it at once: threads that are still waiting for input are not waited for.
 pub fn run(
     input: Input,
-    chunk_bytes: usize,
+    pool: &BufferPool,
     lanes: Vec<Lane>,
     mut writer: Option<Writer>,
 ) -> Result<Outcome, Failure> {
+    let chunk_bytes = pool.counts().bytes_each;
     let (give_back, buffers) = mpsc::channel();
-    for _ in 0..(2 * lanes.len() + 2).min(CHUNKS_MAX) {
-        let _ = give_back.send(Vec::new());
+    let mut taken: Vec<PooledBuffer> = (0..chunks(lanes.len())).map_while(|_| pool.take()).collect();
+    if taken.is_empty() {
+        // Threads that nobody waits for may still hold theirs.
+        taken.extend(BufferPool::new(1, chunk_bytes).take());
+    }
+    for buffer in taken {
+        let _ = give_back.send(buffer);
     }
     let (to_lanes, chunks) = mpsc::channel();
     let (to_caller, reports) = mpsc::channel();
@@ -80,23 +94,25 @@ pub fn run(
     let mut early = BTreeMap::new();
     let mut next = 0;
     while let Ok(report) = reports.recv() {
-        let (index, input_bytes, last, made) = match report {
-            Report::Made { index, input_bytes, last, made } => (index, input_bytes, last, made),
+        let (index, made) = match report {
+            Report::Made { index, input_bytes, last, buffer, output } => {
+                outcome.input_bytes += input_bytes;
+                (index, (buffer, output, last))
+            }
             Report::Failed(failure) => return Err(failure),
         };
-        outcome.input_bytes += input_bytes;
-        early.insert(index, (made, last));
-        while let Some((made, last)) = early.remove(&next) {
+        early.insert(index, made);
+        while let Some((buffer, output, last)) = early.remove(&next) {
             next += 1;
             if let Some(writer) = &mut writer {
-                writer.write(&made.data)?;
-                outcome.output_bytes += made.data.len() as u64;
+                writer.write(&buffer)?;
+                outcome.output_bytes += buffer.len() as u64;
             }
             if last {
-                outcome.output = made.output;
+                outcome.output = output;
                 return Ok(outcome);
             }
-            let _ = give_back.send(made.data);
+            let _ = give_back.send(buffer);
         }
     }
     Err(Failure::new(crate::exit::Exit::Bug, "a thread of this command panicked"))
@@ -105,18 +121,23 @@ pub fn run(
 fn read(
     mut input: Input,
     chunk_bytes: usize,
-    buffers: &Receiver<Vec<u8>>,
-    to_lanes: &Sender<Chunk>,
+    buffers: &Receiver<PooledBuffer>,
+    to_lanes: &Sender<(Chunk, PooledBuffer)>,
     reports: &Sender<Report>,
 ) {
+    // One more than there is: then the end shows without another round.
+    let of_file = |len: u64| usize::try_from(len).unwrap_or(usize::MAX).saturating_add(1);
+    let mut expected = input.len_bytes().map_or(usize::MAX, of_file);
     for index in 0.. {
-        let Ok(mut data) = buffers.recv() else { return };
-        data.resize(chunk_bytes, 0);
-        match input.fill(&mut data) {
-            Ok(filled) => {
-                data.truncate(filled);
-                let last = filled < chunk_bytes;
-                if to_lanes.send(Chunk { index, data, last }).is_err() || last {
+        let Ok(mut buffer) = buffers.recv() else { return };
+        match fill(&mut input, &mut buffer, expected.min(chunk_bytes), chunk_bytes) {
+            Ok(()) => {
+                let last = buffer.len() < chunk_bytes;
+                if expected < usize::MAX {
+                    expected = expected.saturating_sub(buffer.len()).max(1);
+                }
+                let chunk = Chunk { index, data: buffer.lend(), last };
+                if to_lanes.send((chunk, buffer)).is_err() || last {
                     return;
                 }
             }
@@ -128,13 +149,28 @@ fn read(
     }
 }
 
-fn transform(mut lane: Lane, chunks: &Mutex<Receiver<Chunk>>, reports: &Sender<Report>) {
+/// Reads a chunk: what is expected, and if the input goes on, the rest. A short input touches little memory.
+fn fill(input: &mut Input, data: &mut Vec<u8>, expected: usize, chunk_bytes: usize) -> Result<(), Failure> {
+    data.resize(expected, 0);
+    let mut filled = input.fill(data)?;
+    if filled == expected && expected < chunk_bytes {
+        data.resize(chunk_bytes, 0);
+        filled += input.fill(&mut data[expected..])?;
+    }
+    data.truncate(filled);
+    Ok(())
+}
+
+fn transform(mut lane: Lane, chunks: &Mutex<Receiver<(Chunk, PooledBuffer)>>, reports: &Sender<Report>) {
     loop {
         let received = chunks.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(chunk) = received else { return };
+        let Ok((chunk, mut buffer)) = received else { return };
         let (index, last, input_bytes) = (chunk.index, chunk.last, chunk.data.len() as u64);
         let report = match lane(chunk) {
-            Ok(made) => Report::Made { index, input_bytes, last, made },
+            Ok(Made { data, output }) => {
+                buffer.restore(data);
+                Report::Made { index, input_bytes, last, buffer, output }
+            }
             Err(failure) => Report::Failed(failure),
         };
         if reports.send(report).is_err() {
@@ -154,8 +190,8 @@ mod tests {
         let (source, sink) = (directory.path().join("in"), directory.path().join("out"));
         std::fs::write(&source, content).unwrap();
         let target = Target::create(Some(&sink), &[]).unwrap();
-        let outcome =
-            run(Input::open(Some(&source)).unwrap(), chunk_bytes, lanes, Some(target.writer().unwrap()))?;
+        let pool = BufferPool::new(chunks(lanes.len()), chunk_bytes);
+        let outcome = run(Input::open(Some(&source)).unwrap(), &pool, lanes, Some(target.writer().unwrap()))?;
         target.commit().unwrap();
         Ok((outcome, std::fs::read(&sink).unwrap()))
     }
@@ -186,6 +222,27 @@ mod tests {
             let (outcome, _) = through(&vec![1; len], 10, vec![inverting()]).unwrap();
             assert_eq!(outcome.output, (chunks - 1_u64).to_be_bytes(), "{len} bytes");
         }
+    }
+
+    #[test]
+    fn inputs_one_after_the_other_use_the_same_buffers() {
+        let directory = tempfile::tempdir().unwrap();
+        let source = directory.path().join("in");
+        let pool = BufferPool::new(1, 1000);
+        let mut places = std::collections::BTreeSet::new();
+        for length in [0, 1, 999, 1000, 1001, 5000] {
+            std::fs::write(&source, vec![7; length]).unwrap();
+            let (to_test, seen) = mpsc::channel();
+            let lane: Lane = Box::new(move |chunk| {
+                let _ = to_test.send(chunk.data.as_ptr() as usize);
+                Ok(Made { data: chunk.data, output: Vec::new() })
+            });
+            let outcome = run(Input::open(Some(&source)).unwrap(), &pool, vec![lane], None).unwrap();
+            assert_eq!(outcome.input_bytes, length as u64);
+            places.extend(seen);
+            assert_eq!(pool.counts().taken, 0);
+        }
+        assert_eq!(places.len(), 1, "one buffer, and always the same memory");
     }
 
     #[test]
