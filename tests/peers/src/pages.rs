@@ -48,7 +48,7 @@ fn page(plan: &Plan, sections: &[Section]) -> String {
          median of the rounds with the least and the greatest; a ratio is taken within each round, and its median shown. acrypto \
          counts everything from submission to the completion in the caller's hands, with statistics, histograms and health \
          checks on. *CPU time* is that of the whole process, all threads (`CLOCK_PROCESS_CPUTIME_ID`; of `openssl speed` its \
-         own, of DPDK the core that works), *wall time* is beside it. Nothing is pinned; the first results of everything \
+         own; of DPDK the time of the core that works, less what it waited for it), *wall time* is beside it. Nothing is pinned by us (DPDK does it itself); the first results of everything \
          in this process are compared with RustCrypto's. Bounds are those the project set itself on a machine with AVX-512.\n\n{}",
         plan.rounds,
         plan.turn_ns / 1_000_000,

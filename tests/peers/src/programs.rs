@@ -1,15 +1,17 @@
 //! Peers that are programs of their own: `openssl speed` and DPDK's `dpdk-test-crypto-perf`.
 
-use std::process::{Command, Output};
+use std::fs;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use acrypto_core::Algorithm;
 
 use crate::case::Case;
 use crate::measure::{Contender, Plan, Sample};
 
-/// Operations of a turn of DPDK, before it is known how fast it is, and at most.
-const DPDK_OPS: u64 = 20_000;
-const DPDK_OPS_MAX: u64 = 20_000_000;
+/// Runs in a turn of DPDK, and operations of a run, at least and before it is known how fast it is.
+const DPDK_RUNS: usize = 4;
+const DPDK_OPS: u64 = 10_000;
 const DPDK: &str = "dpdk-test-crypto-perf";
 
 /// `openssl speed` by EVP for a second: operations in the time of day and in processor time. It has one buffer, sets the
@@ -79,8 +81,9 @@ fn dpdk_arguments(case: Case) -> Option<(&'static str, String)> {
     })
 }
 
-/// DPDK's own measurement, on one core that submits and polls (a second one waits for it and is not counted). Its
-/// scheduler over two null devices for the algorithm `null`.
+/// DPDK's own measurement, on one core that submits and polls; a second one waits for it and is not counted. It knows the
+/// time of day only; its processor time is that, times the share of the time in which its thread did not wait for a
+/// processor that others had. For the algorithm `null` it is its scheduler over two null devices.
 pub fn dpdk(plan: &Plan, case: Case, burst: usize) -> Contender<'static> {
     let Some((device, arguments)) = dpdk_arguments(case) else {
         return Contender::absent("dpdk", "dpdk has no such algorithm");
@@ -96,7 +99,8 @@ pub fn dpdk(plan: &Plan, case: Case, burst: usize) -> Contender<'static> {
         if std::mem::take(&mut is_first) {
             // The first turn finds out how many operations fill one, as everybody's does.
             let sample = dpdk_turn(device, &arguments, case.bytes, burst, ops)?;
-            ops = ((turn_ns as f64 / sample.wall_ns_per_op()) as u64).clamp(DPDK_OPS, DPDK_OPS_MAX);
+            let fill = turn_ns as f64 / DPDK_RUNS as f64 / sample.wall_ns_per_op();
+            ops = (fill as u64).max(DPDK_OPS);
         }
         dpdk_turn(device, &arguments, case.bytes, burst, ops)
     })
@@ -113,23 +117,62 @@ fn dpdk_turn(device: &str, arguments: &str, bytes: usize, burst: usize, ops: u64
     }
     command.args(["--", "--ptest", "throughput", "--csv-friendly", "--devtype", device]);
     command.args(arguments.split(' '));
-    command.args(["--burst-sz", &burst.to_string(), "--buffer-sz", &bytes.to_string()]);
+    let bursts = vec![burst.to_string(); DPDK_RUNS].join(",");
+    command.args(["--burst-sz", &bursts, "--buffer-sz", &bytes.to_string()]);
     command.args(["--total-ops", &ops.to_string()]);
-    let output = output_of(command)?;
-    // The row: lcore,bytes,burst,enqueued,dequeued,failed,failed,millions a second,GIGABITS A SECOND,cycles.
+    let (output, share) = watched(command)?;
+    // A row a run: lcore,bytes,burst,enqueued,dequeued,failed,failed,millions a second,GIGABITS A SECOND,cycles.
     let report = String::from_utf8_lossy(&output.stdout);
-    let row = report.lines().rev().find(|line| line.starts_with(|first: char| first.is_ascii_digit()));
-    let gigabits = row.and_then(|row| row.split(',').nth(8)).and_then(|field| field.parse::<f64>().ok());
-    let gigabits =
-        gigabits.filter(|gigabits| *gigabits > 0.0).ok_or("dpdk-test-crypto-perf gave no figure")?;
-    let ns = ops as f64 * bytes as f64 * 8.0 / gigabits;
-    Ok(Sample { ops, wall_ns: ns as u64, cpu_ns: ns as u64 })
+    let rows = report.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_digit()));
+    let gigabits = rows.filter_map(|row| row.split(',').nth(8)?.parse::<f64>().ok());
+    let of_runs: Vec<f64> = gigabits.map(|gigabits| ops as f64 * bytes as f64 * 8.0 / gigabits).collect();
+    if of_runs.is_empty() || !of_runs.iter().all(|ns| ns.is_finite()) {
+        return Err("dpdk-test-crypto-perf gave no figure".to_owned());
+    }
+    let wall_ns: f64 = of_runs.iter().sum();
+    Ok(Sample { ops: ops * of_runs.len() as u64, wall_ns: wall_ns as u64, cpu_ns: (wall_ns * share) as u64 })
+}
+
+/// Output of DPDK's program, and how much of the time its working thread was given when it wanted to run.
+fn watched(mut command: Command) -> Result<(Output, f64), String> {
+    let told = |error: std::io::Error| format!("{DPDK} did not run: {error}");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(told)?;
+    let tasks = format!("/proc/{}/task", child.id());
+    let (mut worker, mut share) = (None, 1.0);
+    while child.try_wait().map_err(told)?.is_none() {
+        let name =
+            |(thread, _): &(u32, _)| fs::read_to_string(format!("{tasks}/{thread}/comm")).unwrap_or_default();
+        worker = worker.or_else(|| schedule_of(child.id()).find(|thread| name(thread).contains("worker")));
+        if let Some((number, (ran_first, waited_first))) = worker
+            && let Some((_, (ran, waited))) = schedule_of(child.id()).find(|(thread, _)| *thread == number)
+            && ran > ran_first
+        {
+            let (ran, waited) = ((ran - ran_first) as f64, (waited - waited_first) as f64);
+            share = ran / (ran + waited);
+        }
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
+    Ok((succeeded(DPDK, child.wait_with_output().map_err(told)?)?, share))
+}
+
+/// Each thread of a process: its number, nanoseconds on a processor and nanoseconds waiting for one.
+pub fn schedule_of(process: u32) -> impl Iterator<Item = (u32, (u64, u64))> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    threads.filter_map(|thread| {
+        let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        let mut words = text.split_whitespace().map_while(|word| word.parse().ok());
+        Some((thread.file_name().to_str()?.parse().ok()?, (words.next()?, words.next()?)))
+    })
 }
 
 /// Output of a program that succeeded, or the last line it had to say.
 pub fn output_of(mut command: Command) -> Result<Output, String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.output().map_err(|error| format!("{name} did not run: {error}"))?;
+    succeeded(&name, output)
+}
+
+fn succeeded(name: &str, output: Output) -> Result<Output, String> {
     if output.status.success() {
         return Ok(output);
     }

@@ -1,6 +1,5 @@
 //! The echo server, three ways.
 
-use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -10,7 +9,7 @@ use acrypto_core::Algorithm;
 use super::Outcome;
 use crate::measure::{Plan, Spread};
 use crate::ours;
-use crate::programs::output_of;
+use crate::programs::{output_of, schedule_of};
 use crate::report::{Section, Table, spread};
 
 const MODES: [&str; 3] = ["session", "inline", "spawn-blocking"];
@@ -44,12 +43,7 @@ impl Server {
 
     /// Processor time of all its threads.
     fn cpu_ns(&self) -> u64 {
-        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).into_iter().flatten().flatten();
-        let spent = |task: fs::DirEntry| {
-            let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
-            text.split(' ').next()?.parse::<u64>().ok()
-        };
-        tasks.filter_map(spent).sum()
+        schedule_of(self.child.id()).map(|(_, (ran_ns, _))| ran_ns).sum()
     }
 }
 
