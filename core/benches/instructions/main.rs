@@ -9,7 +9,7 @@
 //! Needs valgrind. Only what is done below the loops marked `counted_*` counts, on the thread that runs them, which
 //! submits and carries out; building the runtime and its other threads do not. The devices are two of kind `null` behind
 //! `simple_lb`, since callgrind knows no AVX-512. `loop` is each loop without the runtime; `OP` is what is left
-//! after taking it off. The last run of each case stays in the target folder for `callgrind_annotate`; with
+//! after taking it off; `OFF` the same with statistics, histograms and health checks off. The last run of each case stays in the target folder for `callgrind_annotate`; with
 //! `CARGO_PROFILE_BENCH_DEBUG=line-tables-only` in front of the command that tells lines as well.
 
 #![allow(
@@ -44,11 +44,12 @@ fn main() {
         return run(case);
     }
     let wanted = |name: &&(&str, usize)| arguments.is_empty() || arguments.iter().any(|word| word == name.0);
-    println!("{:<10} {:>10} {:>10} {:>10}", "CASE", "whole", "loop", "OP");
+    println!("{:<10} {:>10} {:>10} {:>10} {:>10}", "CASE", "whole", "loop", "OP", "OFF");
     for (name, _) in CASES.iter().filter(wanted) {
         let whole = count(name);
         let alone = count(&format!("loop-{name}"));
-        println!("{name:<10} {whole:>10.1} {alone:>10.1} {:>10.1}", whole - alone);
+        let off = count(&format!("off-{name}"));
+        println!("{name:<10} {whole:>10.1} {alone:>10.1} {:>10.1} {:>10.1}", whole - alone, off - alone);
     }
 }
 
@@ -72,7 +73,13 @@ fn count(case: &str) -> f64 {
 fn run(case: &str) {
     let with_runtime = case.strip_prefix("loop-").is_none();
     let burst = CASES.iter().find(|(name, _)| case.ends_with(name)).unwrap().1;
-    let runtime = Runtime::start(Config::default()).unwrap();
+    let config = match case.starts_with("off-") {
+        true => {
+            Config { statistics: 0, heartbeat_ns: 0, silence_ns: 0, attempt_max_ns: 0, ..Config::default() }
+        }
+        false => Config::default(),
+    };
+    let runtime = Runtime::start(config).unwrap();
     for name in ["null0", "null1"] {
         runtime.add_device_of_kind(name, "null", &[], 0).unwrap();
     }

@@ -14,6 +14,7 @@ use crate::measure::{Recorder, now};
 /// What a program submits at once, as DPDK's measurement does.
 pub const BURST: usize = 32;
 const UNEXPECTED: &str = "the operation is done";
+const HAS_ROOM: &str = "the main queue has room";
 
 /// The kind of device that the measured programs would take for an algorithm.
 pub fn kind_for(algorithm: Algorithm) -> &'static str {
@@ -58,79 +59,69 @@ pub fn sessions(runtime: &Runtime, case: Case, count: usize) -> Vec<Session> {
     (0..count).map(open).collect()
 }
 
-/// Bursts: so many operations submitted, then all of them polled; spread over the sessions evenly.
+/// Bursts: so many operations submitted, each in the session after the last one's, then all of them polled.
 pub struct Bursts {
     case: Case,
-    rings: Vec<(Burst, Vec<Request>)>,
+    sessions: Vec<Session>,
+    ring: Burst,
+    requests: Vec<Request>,
     completions: Vec<Completion>,
 }
 
 impl Bursts {
-    pub fn new(case: Case, sessions: &[Session], burst: usize) -> Self {
-        let each = burst / sessions.len().min(burst);
-        let ring = |(number, session): (usize, &Session)| {
-            let requests = (0..each).map(|index| case.request(case.input(number * each + index))).collect();
-            (session.burst(each), requests)
-        };
-        let rings = sessions.iter().enumerate().map(ring).collect();
-        Self { case, rings, completions: Vec::with_capacity(burst) }
-    }
-
-    /// Each of the sessions has whole bursts of its own, for [`Bursts::turn_in_turn`].
-    pub fn in_turn(case: Case, sessions: &[Session], burst: usize) -> Self {
-        let requests = || (0..burst).map(|index| case.request(case.input(index))).collect();
-        let rings = sessions.iter().map(|session| (session.burst(burst), requests())).collect();
-        Self { case, rings, completions: Vec::with_capacity(burst) }
+    pub fn new(case: Case, sessions: Vec<Session>, burst: usize) -> Self {
+        let requests = (0..burst).map(|number| case.request(case.input(number))).collect();
+        let ring = sessions.first().expect("there is a session").burst(burst);
+        Self { case, sessions, ring, requests, completions: Vec::with_capacity(burst) }
     }
 
     /// Compares what the first burst gives with the reference.
     pub fn check(&mut self, who: &str) {
-        let case = self.case;
-        let each = self.rings.first().map_or(0, |(_, requests)| requests.len());
-        for (session, (ring, requests)) in self.rings.iter_mut().enumerate() {
-            for (index, request) in requests.iter_mut().enumerate() {
-                request.user_data = index as u64;
-            }
-            submit_all(ring, requests);
-            poll_all(ring, &mut self.completions, each);
-            for done in self.completions.drain(..) {
-                let result = case.result(&done.data, done.output.as_slice());
-                case.check(who, session * each + done.user_data as usize, session, result);
-                requests.push(case.request(done.data));
-            }
+        let (case, burst) = (self.case, self.requests.len());
+        for (number, request) in self.requests.iter_mut().enumerate() {
+            request.user_data = number as u64;
+        }
+        let numbered = (0..).zip(self.requests.drain(..));
+        let mut entries: Vec<(&Session, Request)> = numbered
+            .map(|(number, request)| (&self.sessions[number % self.sessions.len()], request))
+            .collect();
+        assert_eq!(self.ring.submit_each(&mut entries), burst, "{HAS_ROOM}");
+        poll_all(&mut self.ring, &mut self.completions, burst);
+        for done in self.completions.drain(..) {
+            let number = done.user_data as usize;
+            let result = case.result(&done.data, done.output.as_slice());
+            case.check(who, number, number % self.sessions.len(), result);
+            self.requests.push(case.request(done.data));
         }
     }
 
-    /// Every session has its part of each burst.
     pub fn turn(&mut self, ops: u64) {
-        let each = self.rings.first().map_or(0, |(_, requests)| requests.len());
-        for _ in 0..ops as usize / (each * self.rings.len()) {
-            for (ring, requests) in &mut self.rings {
-                submit_all(ring, requests);
+        let burst = self.requests.len();
+        let bursts = ops as usize / burst;
+        if self.sessions.len() == 1 {
+            for _ in 0..bursts {
+                submit_all(&mut self.ring, &mut self.requests);
+                poll_all(&mut self.ring, &mut self.completions, burst);
+                self.requests.extend(self.completions.drain(..).map(|done| self.case.request(done.data)));
             }
-            for (ring, requests) in &mut self.rings {
-                poll_all(ring, &mut self.completions, each);
-                requests.extend(self.completions.drain(..).map(|done| self.case.request(done.data)));
-            }
+            return;
         }
-    }
-
-    /// The sessions have a whole burst each, one after the other.
-    pub fn turn_in_turn(&mut self, ops: u64) {
-        let each = self.rings.first().map_or(1, |(_, requests)| requests.len());
-        let count = self.rings.len();
-        for number in 0..ops as usize / each {
-            let (ring, requests) = &mut self.rings[number % count];
-            submit_all(ring, requests);
-            poll_all(ring, &mut self.completions, each);
-            requests.extend(self.completions.drain(..).map(|done| self.case.request(done.data)));
+        let mut entries: Vec<(&Session, Request)> = Vec::with_capacity(burst);
+        let mut next = self.sessions.iter().cycle();
+        for _ in 0..bursts {
+            entries.extend(
+                self.requests.drain(..).zip(next.by_ref()).map(|(request, session)| (session, request)),
+            );
+            assert_eq!(self.ring.submit_each(&mut entries), burst, "{HAS_ROOM}");
+            poll_all(&mut self.ring, &mut self.completions, burst);
+            self.requests.extend(self.completions.drain(..).map(|done| self.case.request(done.data)));
         }
     }
 }
 
 fn submit_all(ring: &mut Burst, requests: &mut Vec<Request>) {
     let count = requests.len();
-    assert_eq!(ring.submit(requests), count, "the main queue has room");
+    assert_eq!(ring.submit(requests), count, "{HAS_ROOM}");
 }
 
 fn poll_all(ring: &mut Burst, completions: &mut Vec<Completion>, count: usize) {

@@ -16,7 +16,7 @@ const BEGIN: &str = "<!-- measured by tests/peers/run -->\n";
 const END: &str = "<!-- end of what was measured -->\n";
 
 /// The repository that this program was built from.
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 

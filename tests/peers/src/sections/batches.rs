@@ -129,7 +129,7 @@ fn field(plan: &Plan, case: Case, sessions: &[usize]) -> Field {
             1 => format!("acrypto {}", ours::kind_for(case.algorithm)),
             count => format!("acrypto {}, {count} keys", ours::kind_for(case.algorithm)),
         };
-        let mut bursts = Bursts::new(case, &ours::sessions(&runtime, case, *count), BURST);
+        let mut bursts = Bursts::new(case, ours::sessions(&runtime, case, *count), BURST);
         bursts.check(&name);
         all.push(Contender::here(name, move |ops| bursts.turn(ops)));
     }

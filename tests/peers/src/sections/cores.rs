@@ -90,7 +90,7 @@ fn p99_goals(case: Case, noted: &[Latencies]) -> Vec<Goal> {
 
 fn one_core(plan: &Plan, case: Case) -> Field {
     let runtime = ours::runtime(case.algorithm, 1, Config::default());
-    let mut bursts = Bursts::new(case, &ours::sessions(&runtime, case, 1), BURST);
+    let mut bursts = Bursts::new(case, ours::sessions(&runtime, case, 1), BURST);
     bursts.check("acrypto");
     let mut kernel = Kernel::new(case, BURST);
     let series = rounds(

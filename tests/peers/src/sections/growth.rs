@@ -26,8 +26,8 @@ pub fn measure(plan: &Plan) -> Outcome {
         name: "s7",
         title: "Growth",
         method: "Bursts of 32 over null devices: one submitter, one session and two devices, but for the one that grows. \
-            Submitters are threads with a ring each, started within the turn; sessions have a burst each in turn, and a ring \
-            each; devices are behind `simple_lb`."
+            Submitters are threads with a ring each, started within the turn; of many sessions, each has the next operation \
+            in turn; devices are behind `simple_lb`."
             .to_owned(),
         ..Section::default()
     };
@@ -70,7 +70,7 @@ fn grow<'a>(
 fn submitters(case: Case, count: usize) -> Contender<'static> {
     let runtime = ours::runtime(case.algorithm, 2, Config::default());
     let sessions = ours::sessions(&runtime, case, 1);
-    let mut all: Vec<Bursts> = (0..count).map(|_| Bursts::new(case, &sessions, BURST)).collect();
+    let mut all: Vec<Bursts> = (0..count).map(|_| Bursts::new(case, sessions.clone(), BURST)).collect();
     Contender::here("submitters", move |ops| {
         // The runtime lives as long as its turns.
         let _ = &runtime;
@@ -88,16 +88,16 @@ fn submitters(case: Case, count: usize) -> Contender<'static> {
 
 fn sessions(case: Case, count: usize) -> Contender<'static> {
     let runtime = ours::runtime(case.algorithm, 2, Config::default());
-    let mut bursts = Bursts::in_turn(case, &ours::sessions(&runtime, case, count), BURST);
+    let mut bursts = Bursts::new(case, ours::sessions(&runtime, case, count), BURST);
     Contender::here("sessions", move |ops| {
         let _ = &runtime;
-        bursts.turn_in_turn(ops);
+        bursts.turn(ops);
     })
 }
 
 fn devices(case: Case, count: usize) -> Contender<'static> {
     let runtime = ours::runtime(case.algorithm, count, Config::default());
-    let mut bursts = Bursts::new(case, &ours::sessions(&runtime, case, 1), BURST);
+    let mut bursts = Bursts::new(case, ours::sessions(&runtime, case, 1), BURST);
     Contender::here("devices", move |ops| {
         let _ = &runtime;
         bursts.turn(ops);
