@@ -52,6 +52,7 @@ impl Reference {
             iv: &self.work.iv(operation),
             aad: &[],
             data: &mut self.data,
+            source: None,
             output: &mut expected,
             chain: None,
             result: None,
