@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::Command;
+use std::sync::OnceLock;
 
 use crate::programs::output_of;
 
@@ -34,6 +35,7 @@ pub fn rows() -> Vec<Vec<String>> {
         ("date", first_line("date", &["-u", "+%Y-%m-%d %H:%M UTC"])),
         ("processor", format!("{}, {} cores", cpu("model name"), cores())),
         ("instructions", flags()),
+        ("load before", load()),
         (
             "caches",
             first_line(
@@ -52,6 +54,14 @@ pub fn rows() -> Vec<Vec<String>> {
         ("dpdk", first_line("dpkg-query", &["-W", "-f=${Version}", "librte-eal23"])),
     ];
     rows.into_iter().map(|(what, value)| vec![what.to_owned(), value]).collect()
+}
+
+/// Programs that wanted to run in the last minute, as it was when this was first asked: wall times are only worth
+/// something if others did not.
+fn load() -> String {
+    static LOAD: OnceLock<String> = OnceLock::new();
+    let read = || fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    LOAD.get_or_init(|| read().split(' ').next().unwrap_or_default().to_owned()).clone()
 }
 
 fn first_line(program: &str, arguments: &[&str]) -> String {

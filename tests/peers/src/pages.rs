@@ -88,7 +88,8 @@ pub fn summary(gains: &[Gain]) -> String {
     let machine = machine::rows();
     let value = |what: &str| machine.iter().find(|row| row[0] == what).map_or("", |row| row[1].as_str());
     format!(
-        "{}\nGB/s and core, one session; median (least..greatest) of the ratio within each round. {}; {}; {}. All of it, and how: \
+        "{}\nPer second of processor time, one session; of the ratio within each round the median (least..greatest). {}; {}; {}. All \
+         of it, and how: \
          [core/benches/RESULTS.md](core/benches/RESULTS.md).\n",
         markdown(&columns, &rows),
         value("processor"),
