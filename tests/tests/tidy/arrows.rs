@@ -16,7 +16,7 @@ pub const PACKAGES: [Package; 6] = [
     Package {
         folder: "core",
         ours: &[],
-        foreign_denied: &["tokio", "neli", "ratatui", "crossterm", "clap", "rustix", "serde", "serde_json"],
+        foreign_denied: &["tokio", "neli", "ratatui", "crossterm", "clap", "nix", "serde", "serde_json"],
     },
     Package {
         folder: "netlink",
