@@ -1,7 +1,7 @@
 //! Which of the kinds that compute on the processor suits an algorithm best.
 //!
-//! They compete for the same cores, so that only the order matters, not by how much. It was measured: runs of 32
-//! operations of 64 bytes to 16 KiB on one core.
+//! They compete for the same cores, so that only the order matters, not by how much. The figures are of runs of 32
+//! operations of 64 bytes to 16 KiB on one core; what `multi` gains is in `benches/RESULTS.md`.
 
 use super::{Score, kind};
 use crate::algorithm::{Algorithm, Class};
@@ -16,11 +16,11 @@ const fn order(algorithm: Algorithm) -> &'static [&'static str] {
     match algorithm {
         Algorithm::Null => &["null"],
         // Interleaving operations is worth 2 times and more. Of the other two AWS-LC is up to 1.2 times faster to
-        // encrypt and 2.5 to decrypt, but slower below 256 bytes.
+        // encrypt and 2.5 to decrypt, but slower below 256 bytes; `multi` decrypts as `soft` does.
         Algorithm::Aes128Cbc | Algorithm::Aes192Cbc | Algorithm::Aes256Cbc => &["multi", "aws-lc", "soft"],
         // Wide registers; AWS-LC is 1.5 times soft from 1 KiB on, and slower below 256 bytes.
         Algorithm::Aes128Ctr | Algorithm::Aes192Ctr | Algorithm::Aes256Ctr => &["multi", "aws-lc", "soft"],
-        // Nothing is gained by interleaving; AWS-LC is 1.2 to 2 times soft, and 2 to 8 with chacha20-poly1305.
+        // Nothing is gained by interleaving; AWS-LC is 1 (at 64 bytes) to 2 times soft, and 2 to 8 with chacha20-poly1305.
         Algorithm::Aes128Gcm | Algorithm::Aes192Gcm | Algorithm::Aes256Gcm | Algorithm::ChaCha20Poly1305 => {
             &["aws-lc", "soft"]
         }
