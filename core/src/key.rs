@@ -84,7 +84,7 @@ impl Uses {
     /// Whether a kind is among them.
     #[inline]
     pub fn allows(self, kind: OpKind) -> bool {
-        self.0 & 1 << kind as u8 != 0
+        self.allows_number(kind as u8)
     }
 
     /// Whether the kind with this number, 1 to 7, is among them.

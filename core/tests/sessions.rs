@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use acrypto_core::device::{DeviceInfo, DirectDevice, Handle, Run, Score, soft::Soft};
 use acrypto_core::simulation::Simulation;
@@ -12,24 +13,32 @@ use acrypto_core::{
 
 const IV: [u8; 16] = [9; 16];
 
-/// `Soft` with room for two sessions.
-struct Cramped(Soft);
+/// `Soft` with room for two sessions; it counts those that are open on it.
+#[derive(Default)]
+struct Cramped {
+    soft: Soft,
+    open: AtomicUsize,
+    most_open: AtomicUsize,
+}
 
 impl DirectDevice for Cramped {
     fn info(&self) -> DeviceInfo {
-        DeviceInfo { sessions_max: 2, ..self.0.info() }
+        DeviceInfo { sessions_max: 2, ..self.soft.info() }
     }
     fn probe(&self, spec: &SessionSpec) -> Option<Score> {
-        self.0.probe(spec)
+        self.soft.probe(spec)
     }
     fn open(&self, spec: &SessionSpec, key: &Key) -> Result<Handle, Error> {
-        self.0.open(spec, key)
+        let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most_open.fetch_max(open, Ordering::Relaxed);
+        self.soft.open(spec, key)
     }
     fn close(&self, handle: Handle) {
-        self.0.close(handle);
+        self.open.fetch_sub(1, Ordering::Relaxed);
+        self.soft.close(handle);
     }
     fn execute(&self, run: &mut Run<'_>) {
-        self.0.execute(run);
+        self.soft.execute(run);
     }
 }
 
@@ -37,7 +46,7 @@ impl DirectDevice for Cramped {
 fn i4_sessions_that_make_room_for_each_other_keep_their_own_keys() {
     let mut simulation = Simulation::new(Config { workers: 1, inline_max_ns: 0, ..Config::default() });
     let runtime = simulation.runtime().clone();
-    runtime.add_device("cramped", Engine::Direct(Arc::new(Cramped(Soft::new()))), 0).unwrap();
+    runtime.add_device("cramped", Engine::Direct(Arc::new(Cramped::default())), 0).unwrap();
     let own = Runtime::start(Config { workers: 1, ..Config::default() }).unwrap();
     own.add_device_of_kind("soft0", "soft", &[], 0).unwrap();
 
@@ -62,6 +71,42 @@ fn i4_sessions_that_make_room_for_each_other_keep_their_own_keys() {
             }
         }
     }
+}
+
+#[test]
+fn i4_sessions_of_one_batch_do_not_close_each_other_on_a_device_with_little_room() {
+    let simulation = Simulation::new(Config { workers: 1, ..Config::default() });
+    let runtime = simulation.runtime().clone();
+    let device = Arc::new(Cramped::default());
+    runtime.add_device("cramped", Engine::Direct(Arc::clone(&device) as Arc<dyn DirectDevice>), 0).unwrap();
+    let own = Runtime::start(Config { workers: 1, ..Config::default() }).unwrap();
+    own.add_device_of_kind("soft0", "soft", &[], 0).unwrap();
+
+    let spec = SessionSpec::new(Algorithm::Aes128Ctr);
+    let sessions = |runtime: &Runtime| -> Vec<_> {
+        (0..5).map(|key| runtime.session(spec.clone(), Key::new(vec![key; 16])).unwrap()).collect()
+    };
+    let (cramped, roomy) = (sessions(&runtime), sessions(&own));
+    let mut burst = cramped[0].burst(32);
+    for round in 0..20 {
+        // One order in which sessions come back after they had to make room, and one in which each comes once.
+        let order: Vec<usize> = (0..12).map(|place| (place * (1 + round % 3) + round) % 5).collect();
+        let mut requests: Vec<_> = order
+            .iter()
+            .map(|number| (&cramped[*number], Request::encrypt(vec![*number as u8; 64], IV)))
+            .collect();
+        let mut completions = Vec::new();
+        while completions.len() < order.len() {
+            let submitted = burst.submit_each(&mut requests);
+            assert_eq!(burst.poll(&mut completions, 32), submitted, "all of it at once");
+            assert!(submitted > 0);
+        }
+        for (number, completion) in order.iter().zip(completions) {
+            let expected = roomy[*number].call(Request::encrypt(vec![*number as u8; 64], IV)).unwrap();
+            assert_eq!(completion.data, expected.data, "round {round}, key {number}");
+        }
+    }
+    assert_eq!(device.most_open.load(Ordering::Relaxed), 2);
 }
 
 #[test]

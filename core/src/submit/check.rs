@@ -50,8 +50,8 @@ pub(super) fn check(shared: &Shared, context: &Context, request: &Request) -> Re
 pub(crate) struct Rules {
     /// The shape of an operation, without kind and length.
     shape: Shape,
-    /// Bits of the kinds of operation, by number.
-    kinds: u8,
+    /// The kinds of operation that there are.
+    kinds: Uses,
     /// Number of the only kind, or 0.
     only_kind: u8,
     iv_len: u8,
@@ -70,7 +70,7 @@ impl Rules {
         let kinds = algorithm.ops();
         Self {
             shape: Shape::new(algorithm, OpKind::Encrypt, spec.priority, 0).without_kind(),
-            kinds: kinds.iter().fold(0, |bits, kind| bits | 1 << *kind as u8),
+            kinds: Uses::only(kinds),
             only_kind: if let [kind] = kinds { *kind as u8 } else { 0 },
             iv_len: algorithm.iv_len() as u8,
             takes_aad: algorithm.is_authenticated(),
@@ -84,9 +84,14 @@ impl Rules {
     #[inline(always)]
     pub(crate) fn rough_shape(&self, request: &Request) -> Option<Shape> {
         let kind = request.kind.map_or(self.only_kind, |kind| kind as u8);
-        let is_chunk = request.chain.is_some();
-        (kind > 0 && self.kinds & 1 << kind != 0 && request.input.is_none())
-            .then(|| self.shape.with_kind_and_bytes(kind, request.data.len()).flagged(false, is_chunk, false))
+        (kind > 0 && self.kinds.allows_number(kind) && request.input.is_none())
+            .then(|| self.shape_of(kind, request.data.len(), request.chain.is_some()))
+    }
+
+    /// The shape of an operation of this kind, by number, and length.
+    #[inline(always)]
+    pub(crate) fn shape_of(&self, kind: u8, bytes: usize, is_chunk: bool) -> Shape {
+        self.shape.with_kind_and_bytes(kind, bytes).flagged(false, is_chunk, false)
     }
 
     /// What a request is, if it is right beyond doubt. `None` says nothing: [`check`] decides.
@@ -157,4 +162,50 @@ fn check_length(
         return Err(Error::PartialBlock { algorithm, block, got });
     }
     Ok(())
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::{Config, Key, Padding, Runtime};
+
+    #[test]
+    fn what_the_short_check_passes_the_long_one_passes_alike() {
+        let runtime = Runtime::unthreaded(Config { op_max_bytes: 100, ..Config::default() });
+        for name in ["soft", "null"] {
+            runtime.add_device_of_kind(name, name, &[], 0).unwrap();
+        }
+        let mut passed = 0;
+        for (algorithm, padding) in
+            Algorithm::ALL.iter().flat_map(|a| [(*a, Padding::None), (*a, Padding::Pkcs7)])
+        {
+            let spec = SessionSpec::new(algorithm).padding(padding).allow_ecb(true).allow_sha1(true);
+            let session = runtime.session(spec, Key::new(vec![1; *algorithm.key_len().start()])).unwrap();
+            let context = session.state.current.load_full().unwrap();
+            let kinds = OpKind::ALL.into_iter().map(Some).chain([None]);
+            for (kind, length, iv, aad) in kinds.flat_map(|kind| {
+                [0, 1, 15, 16, 17, 48, 100, 101].into_iter().flat_map(move |length| {
+                    [0, 12, 16].into_iter().flat_map(move |iv| [0, 5].map(move |aad| (kind, length, iv, aad)))
+                })
+            }) {
+                let request = Request {
+                    kind,
+                    data: vec![0; length],
+                    iv: Iv::new(&[0; 16][..iv]).unwrap(),
+                    aad: vec![0; aad],
+                    ..Request::default()
+                };
+                let quick = session.state.rules.shape(&request, context.uses, 100);
+                if let Some(quick) = quick {
+                    passed += 1;
+                    assert_eq!(
+                        check(&runtime.shared, &context, &request),
+                        Ok(quick),
+                        "{algorithm} {request:?}"
+                    );
+                }
+            }
+        }
+        assert!(passed > 500, "{passed}");
+    }
 }

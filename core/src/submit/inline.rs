@@ -12,6 +12,7 @@ use std::task::Waker;
 
 use arrayvec::ArrayVec;
 
+use super::future::INLINE_MAX_BYTES;
 use super::{Shape, Tried, check};
 use crate::algorithm::OpKind;
 use crate::balancer::routing::Pick;
@@ -77,7 +78,7 @@ pub(crate) trait Done {
     /// The latest `count`.
     fn latest(&mut self, count: usize) -> &mut [Completion];
     /// Takes one of the latest `count` out.
-    fn take_out(&mut self, count: usize, place: usize) -> Option<Completion>;
+    fn take_out(&mut self, count: usize, place: usize);
 }
 
 impl Done for Vec<Completion> {
@@ -90,9 +91,9 @@ impl Done for Vec<Completion> {
         let start = self.len().saturating_sub(count);
         &mut self[start..]
     }
-    fn take_out(&mut self, count: usize, place: usize) -> Option<Completion> {
-        let place = self.len().checked_sub(count)? + place;
-        (place < self.len()).then(|| self.remove(place))
+    fn take_out(&mut self, count: usize, place: usize) {
+        let start = self.len().saturating_sub(count);
+        self.remove(start + place);
     }
 }
 
@@ -105,8 +106,8 @@ impl Done for Option<Completion> {
     fn latest(&mut self, _count: usize) -> &mut [Completion] {
         self.as_mut_slice()
     }
-    fn take_out(&mut self, _count: usize, _place: usize) -> Option<Completion> {
-        self.take()
+    fn take_out(&mut self, _count: usize, _place: usize) {
+        *self = None;
     }
 }
 
@@ -125,6 +126,14 @@ pub(crate) struct Order<'a> {
     pub(crate) count: usize,
     /// The task that waits, if it can come back later: it may be one of many.
     pub(crate) waker: Option<&'a Waker>,
+}
+
+impl<'s> Order<'s> {
+    /// The session of one of its entries.
+    #[inline(always)]
+    fn session_of<E: Entry<'s>>(&self, entry: &E) -> &'s SessionState {
+        entry.session().map_or(self.session, |session| &session.state)
+    }
 }
 
 /// What came of it.
@@ -194,7 +203,7 @@ impl Shared {
         on: impl FnMut(usize, u32),
     ) -> Inline {
         let Some(first) = entries.first() else { return Inline::No };
-        let session = first.session().map_or(order.session, |session| &session.state);
+        let session = order.session_of(first);
         if !session.is_plain || order.limit_ns == 0 || self.is_stopping() {
             return Inline::No;
         }
@@ -281,7 +290,7 @@ impl Shared {
         self.begin_run(exec);
         let mut current: Option<Lookup<'s>> = None;
         for entry in entries {
-            let session = entry.session().map_or(order.session, |session| &session.state);
+            let session = order.session_of(entry);
             let looked_up = match &current {
                 Some(current) if std::ptr::eq(current.session, session) => current,
                 _ => {
@@ -307,6 +316,10 @@ impl Shared {
                 plan.shape = shape;
                 plan.is_padded = is_padded;
             } else if !shape.is_like(plan.shape) || plan.is_padded != is_padded {
+                break;
+            }
+            // Made for what is in the run only: what is not may yet be refused, and then comes back as it was.
+            if request.runtime_iv && self.give_iv(exec, looked_up.place, request).is_none() {
                 break;
             }
             let bytes = shape.bytes() as u64;
@@ -335,24 +348,32 @@ impl Shared {
             Some(context) => context.number,
             None => session.current_number.load(Ordering::Acquire),
         };
+        // To open one more could mean to close one that the run uses.
+        if !is_first && device.is_full_of_sessions(exec) && exec.sessions.find(number).is_none() {
+            return None;
+        }
         let (place, handle) = self.open_inline(device, exec, session, order.pinned, number)?;
         let uses = exec.sessions.at(place)?.context.uses;
         Some(Lookup { session, place, handle, uses })
     }
 
-    /// What the short check does not pass is judged by the long one; an iv is made if one is asked for.
+    /// What the short check does not pass is judged by the long one.
     #[cold]
-    fn judge(&self, exec: &Exec, place: usize, request: &mut Request) -> Option<Shape> {
+    fn judge(&self, exec: &Exec, place: usize, request: &Request) -> Option<Shape> {
         if request.input.is_some() {
             return None;
         }
         let context = &exec.sessions.at(place)?.context;
         let shape = check::check(self, context, request).ok()?;
-        if request.runtime_iv {
-            request.iv = check::make_iv(self, context).ok()?;
-            request.runtime_iv = false;
-        }
         Some(shape.flagged(false, request.chain.is_some(), false))
+    }
+
+    /// Makes the iv of a request that leaves it to the runtime.
+    #[cold]
+    fn give_iv(&self, exec: &Exec, place: usize, request: &mut Request) -> Option<()> {
+        request.iv = check::make_iv(self, &exec.sessions.at(place)?.context).ok()?;
+        request.runtime_iv = false;
+        Some(())
     }
 
     /// Where a context is open on the device. One that is not open there yet is held while it is opened.
@@ -533,9 +554,6 @@ fn is_short(device: &Device, shape: Shape, count: usize, limit_ns: u64) -> bool 
     match device.rates.cost_ns(shape) {
         Some(cost_ns) => cost_ns * count as f64 <= limit_ns as f64,
         // Nothing is known yet: a short one tells how fast it is.
-        None => shape.bytes() * count <= UNKNOWN_MAX_BYTES,
+        None => shape.bytes() * count <= INLINE_MAX_BYTES,
     }
 }
-
-/// Bytes of operations that are carried out at once on a device of unknown speed.
-const UNKNOWN_MAX_BYTES: usize = 16 * 1024;

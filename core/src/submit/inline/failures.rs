@@ -47,7 +47,14 @@ impl Shared {
             let place_now = place - taken_out;
             let Some(completion) = done.latest(count - taken_out).get_mut(place_now) else { continue };
             completion.data.truncate(plan.ops[place].bytes as usize);
-            match self.give_slot(device, order, entry, completion, (order.position + place as u32, reason)) {
+            match self.give_slot(
+                device,
+                order,
+                plan,
+                entry,
+                completion,
+                (order.position + place as u32, reason),
+            ) {
                 Some(held) => {
                     again.push((place, held));
                     done.take_out(count - taken_out, place_now);
@@ -58,7 +65,7 @@ impl Shared {
                     device.cells.by_kind[plan.kind()].add(1);
                     device.cells.failed_ops.add(1);
                     device.cells.inline.add(1);
-                    let session = entry.session().map_or(order.session, |session| &session.state);
+                    let session = order.session_of(entry);
                     session.failed.add(1);
                     session.inline.add(1, 0);
                     session.tenant.inline.add(1, 0);
@@ -80,11 +87,12 @@ impl Shared {
         &self,
         device: &Device,
         order: &Order<'s>,
+        plan: &Plan,
         entry: &mut E,
         completion: &mut Completion,
         (position, reason): (u32, &'static str),
     ) -> Option<Held<'_, Body>> {
-        let session = entry.session().map_or(order.session, |session| &session.state);
+        let session = order.session_of(entry);
         let context = match order.pinned {
             Some(context) => context.hold(1).then(|| Arc::clone(context))?,
             None => session.hold_current(1).ok()?,
@@ -110,7 +118,8 @@ impl Shared {
         let mut request = std::mem::take(entry.request_mut());
         request.data = std::mem::take(&mut completion.data);
         request.chain = completion.chain.take();
-        let shape = session.rules.rough_shape(&request)?;
+        let shape =
+            session.rules.shape_of(plan.shape.kind_number(), request.data.len(), request.chain.is_some());
         let mut held = held.attempted(1, device.id);
         self.fill(&mut held, &context, request, shape, order.face, position, self.now());
         let meta = held.meta();
