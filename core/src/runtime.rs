@@ -40,12 +40,25 @@ impl Runtime {
     /// [`Error::BadParameter`] for a setting beyond its bounds (see [`SETTINGS`](crate::setting::SETTINGS));
     /// [`Error::Thread`] when the operating system gives no thread.
     pub fn start(config: Config) -> Result<Self, Error> {
+        Self::start_by(Clock::monotonic, config)
+    }
+
+    /// As [`Runtime::start`], by the system's clock: for a program that ends sooner than the processor's would be measured
+    /// ([`Clock::system`]).
+    ///
+    /// # Errors
+    /// As [`Runtime::start`].
+    pub fn start_with_system_clock(config: Config) -> Result<Self, Error> {
+        Self::start_by(Clock::system, config)
+    }
+
+    fn start_by(clock: fn() -> Clock, config: Config) -> Result<Self, Error> {
         setting::check_all(&config)?;
         let workers = match config.workers {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             workers => workers,
         };
-        let shared = Arc::new(Shared::new(config, Clock::monotonic(), workers));
+        let shared = Arc::new(Shared::new(config, clock(), workers));
         let threads = Threads::start(&shared)?;
         Ok(Self { shared, _threads: Some(Arc::new(threads)) })
     }

@@ -132,7 +132,7 @@ pub(crate) fn run(engine: &mut Mount, info: &DeviceInfo, name: &str, clock: &Clo
         match clock {
             // Nobody else moves this clock while the caller is here: the device sees a time of its own.
             Clock::Simulated(_) => now = due.max(now.plus(1)),
-            Clock::Monotonic(_) => {
+            Clock::Monotonic(_) | Clock::System(_) => {
                 std::thread::park_timeout(Duration::from_nanos(due.since(clock.now()).max(1_000)));
                 now = clock.now();
             }

@@ -14,7 +14,7 @@ pub async fn run(context: &Context, client: &Client, command: &ServerCommand) ->
     let epoch = Some(client.epoch());
     match command {
         ServerCommand::Ping => {
-            let clock = Clock::monotonic();
+            let clock = Clock::system();
             client.ping().await?;
             let took_ns = clock.now().0;
             match context.printer.is_json() {
