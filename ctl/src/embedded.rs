@@ -1,7 +1,7 @@
 //! Runtimes in this process.
 
-use acrypto_core::device::{best_kind, best_kinds, best_stream_kind};
-use acrypto_core::{Algorithm, Config, DeviceSetup, Runtime};
+use acrypto_core::device::{self, best_kind, best_kinds, best_stream_kind};
+use acrypto_core::{Algorithm, Class, Config, DeviceSetup, Runtime};
 
 use crate::exit::Failure;
 use crate::op;
@@ -9,27 +9,40 @@ use crate::op;
 /// Longest ciphertext of a one-shot operation: 1 GiB and a tag.
 const OP_MAX_BYTES: usize = (1 << 30) + 16;
 
+/// A second: a core can do nothing better than go on with what it has just read.
+const INLINE_MAX_NS: u64 = 1_000_000_000;
+
 /// Cores of this machine that we may use.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// A runtime for files that go through one algorithm: its best kind of device, one a core, and small tables.
+/// A runtime for files that go through one algorithm: its best kind of device, one a core, and small tables. Threads that
+/// have a file in hand carry it through themselves.
 pub fn for_files(algorithm: Algorithm) -> Result<Runtime, Failure> {
-    let runtime = Runtime::start(Config {
+    let runtime = Runtime::start_with_system_clock(Config {
         main_queue_max_ops: 1024,
         sessions_max: 1024,
         devices_max: 256,
         events_max: 64,
         op_max_bytes: OP_MAX_BYTES,
+        inline_max_ns: INLINE_MAX_NS,
         ..Config::default()
     })?;
-    let kind = match op::is_stream(algorithm) {
-        true => best_stream_kind(algorithm),
-        false => best_kind(algorithm),
+    // Hashes come whole and in chunks, and what interleaves whole ones loses nothing on chunks.
+    let whole = best_kind(algorithm);
+    let kind = match algorithm.class() {
+        Class::Digest | Class::Mac if streams(whole, algorithm) => whole,
+        _ if op::is_stream(algorithm) => best_stream_kind(algorithm),
+        _ => whole,
     };
     add_devices(&runtime, kind, cores())?;
     Ok(runtime)
+}
+
+fn streams(kind: &str, algorithm: Algorithm) -> bool {
+    let capabilities = device::direct(kind).map(|device| device.info().capabilities).unwrap_or_default();
+    capabilities.iter().any(|can| can.algorithm == algorithm && can.stream)
 }
 
 /// The devices of a runtime that names none: of each kind that suits some algorithm best one a core, named by kind and

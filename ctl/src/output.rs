@@ -70,7 +70,7 @@ impl Printer {
 
     /// Prints `value` in the envelope, on a line of its own.
     pub fn json(&self, epoch: Option<u32>, data: &Value) -> Result<(), Failure> {
-        write_line(&envelope(epoch, acrypto_core::Clock::monotonic().wall_ns(), data))
+        write_line(&envelope(epoch, acrypto_core::Clock::system().wall_ns(), data))
     }
 
     /// Prints rows: `{name: [row...]}` in JSON, else a table.
@@ -221,6 +221,29 @@ pub fn write_text(text: &str) -> Result<(), Failure> {
 pub fn write_bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| Failure::stdout(&error))
+}
+
+/// Lines on their way to standard output: written together while there are more to come.
+#[derive(Debug, Default)]
+pub struct Lines(Vec<u8>);
+
+impl Lines {
+    /// Bytes at which lines are written whether more come or not.
+    const BYTES_MAX: usize = 32 << 10;
+
+    /// Adds a line.
+    pub fn write(&mut self, line: &[u8]) -> Result<(), Failure> {
+        self.0.extend_from_slice(line);
+        if self.0.len() < Self::BYTES_MAX { Ok(()) } else { self.flush() }
+    }
+
+    /// Writes all of them.
+    pub fn flush(&mut self) -> Result<(), Failure> {
+        match self.0.is_empty() {
+            true => Ok(()),
+            false => write_bytes(&std::mem::take(&mut self.0)),
+        }
+    }
 }
 
 /// Ends when whoever reads standard output is gone, so that a command which waits for events need not.

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
-use acrypto_tests::{Daemon, Scratch, bytes, ended, peer};
+use std::io::BufRead as _;
+
+use acrypto_tests::{Daemon, Scratch, bytes, ended, peer, piped, wait};
 
 const KEY_128: &str = "000102030405060708090a0b0c0d0e0f";
 const KEY_256: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -38,6 +40,71 @@ fn hash_prints_what_sha256sum_prints() {
             assert_eq!(ours.text(), String::from_utf8_lossy(&theirs));
         }
     }
+}
+
+/// More files than a batch has, of every length that is treated in a way of its own, in no order of length.
+#[test]
+fn many_files_are_hashed_in_the_order_of_the_arguments_whatever_their_lengths() {
+    let scratch = Scratch::new();
+    let lengths = [0, 1, 55, 56, 64, 300, 4_096, 4_097, 70_000, (1 << 20) + 1, (8 << 20) + 3];
+    let names: Vec<String> = (0..300).map(|number| format!("f{number}")).collect();
+    for (number, name) in names.iter().enumerate() {
+        // The long ones are few.
+        let length = lengths[number * 7 % if number % 50 == 0 { lengths.len() } else { 8 }];
+        scratch.write(name, bytes(length + number % 3));
+    }
+    let hash = |names: &[String]| {
+        let words = ["op", "hash", "--alg", "sha256"].map(str::to_owned);
+        ended(scratch.acrypto(words.iter().chain(names)))
+    };
+    let ours = hash(&names).expect_code(0).text();
+    let one_by_one: Vec<String> =
+        names.iter().step_by(25).map(|name| hash(std::slice::from_ref(name)).expect_code(0).text()).collect();
+    let lines: Vec<String> = ours.lines().step_by(25).map(|line| format!("{line}\n")).collect();
+    assert_eq!(lines, one_by_one);
+    let words: Vec<&str> = names.iter().map(String::as_str).collect();
+    if let Some(theirs) = peer("sha256sum", &words, scratch.path()) {
+        assert_eq!(ours, String::from_utf8_lossy(&theirs));
+    }
+}
+
+#[test]
+fn files_that_cannot_be_read_among_many_are_named_and_the_others_hashed() {
+    let scratch = Scratch::new();
+    scratch.write("f", "abc");
+    let mut words = ["op", "hash", "--alg", "sha256"].map(str::to_owned).to_vec();
+    words.extend(
+        (0..100).map(|number| if number % 10 == 3 { format!("none{number}") } else { "f".to_owned() }),
+    );
+    words.push(".".to_owned());
+    let ended = ended(scratch.acrypto(&words)).expect_code(8);
+    assert_eq!(ended.text().lines().count(), 90);
+    let mut expected: Vec<String> = (0..10)
+        .map(|ten| format!("acrypto: cannot read 'none{}': no such file or directory", ten * 10 + 3))
+        .collect();
+    expected.push("acrypto: cannot read '.': is a directory".to_owned());
+    assert_eq!(ended.stderr.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_pipe_among_files_keeps_nobody_waiting_who_comes_before_it() {
+    let scratch = Scratch::new();
+    scratch.write("f", "abc");
+    rustix::fs::mkfifoat(
+        rustix::fs::CWD,
+        scratch.file("pipe"),
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+    )
+    .unwrap();
+    let mut command = scratch.acrypto(["op", "hash", "--alg", "sha256", "f", "pipe", "f"]);
+    let mut child = piped(&mut command).spawn().unwrap();
+    let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(lines.next().unwrap().unwrap(), format!("{abc}  f"), "before anybody writes into the pipe");
+    std::fs::write(scratch.file("pipe"), "abc").unwrap();
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    assert_eq!(rest, [format!("{abc}  pipe"), format!("{abc}  f")]);
+    wait(child).expect_code(0);
 }
 
 #[test]

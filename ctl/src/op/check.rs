@@ -8,7 +8,8 @@ use acrypto_core::{Class, OpKind};
 use serde_json::{Value, json};
 
 use super::engine::{Engine, SessionPlan};
-use super::hash::{Files, algorithm_of};
+use super::files::Files;
+use super::hash::algorithm_of;
 use super::input::Input;
 use super::sums::{self, Entry};
 use crate::context::Context;
@@ -30,16 +31,21 @@ pub async fn run(context: &Context, name: &str, list: &Path) -> Result<Exit, Fai
     let mut expected = entries.iter();
     let mut results: Vec<Value> = Vec::new();
     let (mut mismatched, mut unreadable) = (0, 0);
+    let mut lines = output::Lines::default();
     Files::new(engine, plan, paths)
-        .each(|path, result| {
+        .each(|path, result, more| {
             let matches = match result {
                 Ok(file) => Some(expected.next().is_some_and(|entry| entry.digest == file.output)),
                 Err(failure) if failure.exit == Exit::File => {
                     expected.next();
+                    lines.flush()?;
                     output::error(&failure);
                     None
                 }
-                Err(failure) => return Err(failure),
+                Err(failure) => {
+                    lines.flush()?;
+                    return Err(failure);
+                }
             };
             let verdict = match matches {
                 Some(true) => "OK",
@@ -51,9 +57,9 @@ pub async fn run(context: &Context, name: &str, list: &Path) -> Result<Exit, Fai
             if context.printer.is_json() {
                 results.push(json!({ "file": path.to_string_lossy(), "matches": matches }));
             } else if !(context.global.quiet && matches == Some(true)) {
-                output::write_bytes(&sums::verdict(path.as_os_str().as_bytes(), verdict))?;
+                lines.write(&sums::verdict(path.as_os_str().as_bytes(), verdict))?;
             }
-            Ok(())
+            if more { Ok(()) } else { lines.flush() }
         })
         .await?;
     if context.printer.is_json() {

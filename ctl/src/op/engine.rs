@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use acrypto_core::{Algorithm, Class, Iv, Key, OpKind, Padding, Request, Runtime, SessionSpec, StreamError};
+use acrypto_core::{
+    Algorithm, Class, Completion, Iv, Key, OpKind, Padding, Request, Runtime, SessionSpec, StreamError,
+    block_on,
+};
 use acrypto_netlink::message::{OpSubmit, SessionNew};
 use acrypto_netlink::{Client, Error as NetlinkError};
 use tokio::runtime::Handle;
@@ -163,6 +166,9 @@ pub struct Job {
     pub aad: Vec<u8>,
 }
 
+/// An input, and its digest or MAC.
+pub type Answer = (Vec<u8>, Result<Vec<u8>, Failure>);
+
 impl Session {
     /// Carries out one operation and gives its output. Blocks.
     pub fn call(&self, job: Job) -> Result<Vec<u8>, Failure> {
@@ -182,7 +188,38 @@ impl Session {
                     iv: job.iv.as_slice().to_vec(),
                     aad: job.aad,
                 };
-                reactor.block_on(submit(client, op)).map(|reply| reply.data)
+                reactor.block_on(submit(client, &op)).map(|reply| reply.data)
+            }
+        }
+    }
+
+    /// Digest or MAC of each input, in their order; the inputs come back with them. Blocks.
+    pub fn digest_all(&self, kind: OpKind, inputs: Vec<Vec<u8>>) -> Vec<Answer> {
+        match self {
+            Self::Embedded(session) => {
+                let requests = inputs.into_iter().map(|data| Request::new(kind, data)).collect();
+                let answers = block_on(session.submit_batch(requests));
+                let result = |completion: &Completion| match &completion.result {
+                    Ok(()) => Ok(completion.output.as_slice().to_vec()),
+                    Err(error) => Err(error.clone().into()),
+                };
+                let each = answers.into_iter().map(|answer| match answer {
+                    Ok(completion) => {
+                        let result = result(&completion);
+                        (completion.data, result)
+                    }
+                    Err(refused) => (refused.request.data, Err(refused.error.into())),
+                });
+                each.collect()
+            }
+            Self::Daemon { client, reactor, id } => {
+                let one = |data: Vec<u8>| {
+                    let (iv, aad) = (Vec::new(), Vec::new());
+                    let op = OpSubmit { session: *id, kind: wire_kind(kind), data, iv, aad };
+                    let answer = reactor.block_on(submit(client, &op));
+                    (op.data, answer.map(|reply| reply.output))
+                };
+                inputs.into_iter().map(one).collect()
             }
         }
     }
@@ -243,7 +280,7 @@ impl Stream {
 }
 
 /// Submits, and again while the daemon's queue is full; the client's time-out bounds each answer.
-async fn submit(client: &Client, op: OpSubmit) -> Result<acrypto_netlink::message::OpReply, Failure> {
+async fn submit(client: &Client, op: &OpSubmit) -> Result<acrypto_netlink::message::OpReply, Failure> {
     loop {
         match client.op_submit(op.clone()).await {
             Err(NetlinkError::Refused { errno, .. }) if is_full(errno) => {

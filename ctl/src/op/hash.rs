@@ -1,36 +1,19 @@
 //! `op hash` and `op hmac`.
 
-use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::path::PathBuf;
 
-use acrypto_core::{Algorithm, BufferPool, Class, Error, Iv, OpKind};
+use acrypto_core::{Algorithm, Class, Error, OpKind};
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq as _;
-use tokio::sync::mpsc;
 
-use super::engine::{Engine, Session, SessionPlan};
-use super::input::Input;
-use super::pipeline::{self, Lane, Made};
+use super::engine::{Engine, SessionPlan};
+use super::files::Files;
 use super::sums;
 use crate::cli::{HashArgs, HmacArgs};
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::{key, output, units};
-
-/// Most files at once: each has a few chunks in memory.
-const FILES_MAX: usize = 8;
-
-/// Digest or MAC of a file.
-#[derive(Clone, Debug)]
-pub struct Digested {
-    /// Digest or MAC.
-    pub output: Vec<u8>,
-    /// Length of the file, in bytes.
-    pub bytes: u64,
-}
 
 /// Prints digests.
 pub async fn digest(context: &Context, arguments: HashArgs) -> Result<Exit, Failure> {
@@ -87,7 +70,7 @@ async fn verify(
     let engine = Engine::start(context, plan.algorithm).await?;
     let epoch = engine.epoch();
     let files = Files::new(engine, plan, vec![path.clone()]);
-    let digested = files.each(|_, result| result).await?;
+    let digested = files.each(|_, result, _| result).await?;
     let matches = digested.is_some_and(|file| bool::from(file.output.ct_eq(expected)));
     if context.printer.is_json() {
         let name = path.to_string_lossy();
@@ -108,8 +91,9 @@ async fn print_all(context: &Context, plan: SessionPlan, mut paths: Vec<PathBuf>
     let (total, algorithm) = (paths.len(), plan.algorithm);
     let mut failed = Vec::new();
     let mut results: Vec<Value> = Vec::new();
+    let mut lines = output::Lines::default();
     Files::new(engine, plan, paths)
-        .each(|path, result| {
+        .each(|path, result, more| {
             match result {
                 Ok(file) if context.printer.is_json() => results.push(json!({
                     "alg": algorithm.name(),
@@ -117,14 +101,20 @@ async fn print_all(context: &Context, plan: SessionPlan, mut paths: Vec<PathBuf>
                     "digest": units::hex(&file.output),
                     "bytes": file.bytes,
                 })),
-                Ok(file) => output::write_bytes(&sums::line(&file.output, path.as_os_str().as_bytes()))?,
+                Ok(file) => {
+                    lines.write(&sums::line(&file.output, path.as_os_str().as_bytes()))?;
+                }
                 Err(failure) if failure.exit == Exit::File => {
+                    lines.flush()?;
                     output::error(&failure);
                     failed.push(failure);
                 }
-                Err(failure) => return Err(failure),
+                Err(failure) => {
+                    lines.flush()?;
+                    return Err(failure);
+                }
             }
-            Ok(())
+            if more { Ok(()) } else { lines.flush() }
         })
         .await?;
     if context.printer.is_json() {
@@ -135,96 +125,4 @@ async fn print_all(context: &Context, plan: SessionPlan, mut paths: Vec<PathBuf>
         count if count == total => Ok(Exit::File),
         _ => Ok(Exit::Partial),
     }
-}
-
-/// Files to digest side by side, and to report on in their order.
-pub struct Files {
-    engine: Engine,
-    plan: SessionPlan,
-    paths: Arc<Vec<PathBuf>>,
-    /// Chunks of all files that are under way.
-    pool: BufferPool,
-}
-
-impl Files {
-    /// Files to pass through sessions made from `plan`.
-    pub fn new(engine: Engine, plan: SessionPlan, paths: Vec<PathBuf>) -> Self {
-        let pool = BufferPool::new(FILES_MAX * pipeline::chunks(1), engine.chunk_bytes());
-        Self { engine, plan, paths: Arc::new(paths), pool }
-    }
-
-    /// Digests every file and hands each result over in the order of the paths; the last answer is returned.
-    pub async fn each<T>(
-        self,
-        mut take: impl FnMut(&Path, Result<Digested, Failure>) -> Result<T, Failure>,
-    ) -> Result<Option<T>, Failure> {
-        let next = Arc::new(AtomicUsize::new(0));
-        let (done, mut results) = mpsc::unbounded_channel();
-        for _ in 0..self.engine.lanes().min(FILES_MAX).min(self.paths.len()) {
-            let (engine, plan, paths) = (self.engine.clone(), self.plan.clone(), Arc::clone(&self.paths));
-            let (next, done, pool) = (Arc::clone(&next), done.clone(), self.pool.clone());
-            super::spawn("hash", move || {
-                let mut session = None;
-                while let Some((index, path)) = claim(&next, &paths) {
-                    let result = digest_one(&engine, &plan, &mut session, path, &pool);
-                    if done.send((index, result)).is_err() {
-                        return;
-                    }
-                }
-            })?;
-        }
-        drop(done);
-        let mut early = BTreeMap::new();
-        let mut last = None;
-        for (index, path) in self.paths.iter().enumerate() {
-            let result = loop {
-                if let Some(result) = early.remove(&index) {
-                    break result;
-                }
-                let received = tokio::select! {
-                    received = results.recv() => received,
-                    failure = self.engine.lost() => return Err(failure),
-                };
-                match received {
-                    Some((at, result)) => early.insert(at, result),
-                    None => return Err(Failure::new(Exit::Bug, "a thread of this command panicked")),
-                };
-            };
-            last = Some(take(path, result)?);
-        }
-        Ok(last)
-    }
-}
-
-fn claim<'a>(next: &AtomicUsize, paths: &'a [PathBuf]) -> Option<(usize, &'a Path)> {
-    let index = next.fetch_add(1, Ordering::Relaxed);
-    paths.get(index).map(|path| (index, path.as_path()))
-}
-
-fn digest_one(
-    engine: &Engine,
-    plan: &SessionPlan,
-    session: &mut Option<Session>,
-    path: &Path,
-    pool: &BufferPool,
-) -> Result<Digested, Failure> {
-    let input = Input::open(Some(path))?;
-    let session = match session {
-        Some(session) => session,
-        None => session.insert(engine.session(plan)?),
-    };
-    let kind = if plan.algorithm.class() == Class::Mac { OpKind::Mac } else { OpKind::Digest };
-    let mut stream = Some(session.stream(kind, Iv::NONE)?);
-    let lane: Lane = Box::new(move |chunk| {
-        let (data, output) = match (&mut stream, chunk.last) {
-            (Some(stream), false) => (stream.update(chunk.data)?, Vec::new()),
-            (taken, _) => match taken.take() {
-                Some(stream) => stream.finish(chunk.data)?,
-                None => (Vec::new(), Vec::new()),
-            },
-        };
-        Ok(Made { data, output })
-    });
-    let outcome = pipeline::run(input, pool, vec![lane], None)?;
-    Ok(Digested { output: outcome.output, bytes: outcome.input_bytes })
 }

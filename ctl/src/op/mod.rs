@@ -3,6 +3,7 @@
 mod check;
 mod cipher;
 mod engine;
+mod files;
 mod hash;
 mod input;
 mod pipeline;
@@ -10,6 +11,7 @@ mod positional;
 mod random;
 mod sums;
 pub mod target;
+mod whole;
 
 pub use engine::is_stream;
 
