@@ -74,7 +74,7 @@ impl Session {
     /// # Errors
     /// [`Error::UnknownKey`], [`Error::NotAllowed`], and as [`Session::rekey`].
     pub fn rekey_named(&self, names: &[&str], uid: u32) -> Result<(), Error> {
-        self.shared.rekey_session(&self.state, self.shared.keys.find(names)?, uid)
+        self.open.shared.rekey_session(&self.open.state, self.open.shared.keys.find(names)?, uid)
     }
 }
 

@@ -269,7 +269,7 @@ const WAIT_NS: u64 = 20_000_000;
 /// Keeps the load's operations in flight until it is stopped or its time is over.
 fn drive(session: &Session, load: &Load) {
     let spec = &load.spec;
-    let shared = &session.shared;
+    let shared = &session.open.shared;
     let mut burst = session.burst(spec.clients);
     let mut idle: Vec<Vec<u8>> = (0..spec.clients).map(|_| spec.buffer()).collect();
     let (mut requests, mut completions) = (Vec::new(), Vec::new());

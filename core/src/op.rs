@@ -371,9 +371,10 @@ pub struct Completion {
     pub attempts: u16,
     /// Nanoseconds from submission to the start of the last attempt (granularity: the run).
     pub queue_ns: u64,
-    /// Nanoseconds of the last attempt (granularity: the run).
+    /// Nanoseconds of the last attempt (granularity: the run). 0 if it was carried out at once and not measured:
+    /// [`Config::statistics`](crate::Config::statistics).
     pub service_ns: u64,
-    /// Nanoseconds from submission to the end.
+    /// Nanoseconds from submission to the end; 0 as `service_ns`.
     pub total_ns: u64,
     /// Stage of the route at which the operation ended, from 1; 1 without a route.
     pub stage: u8,

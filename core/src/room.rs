@@ -102,7 +102,7 @@ impl Session {
     /// Waits until the main queue, and the session's tenant, have room again. After a refusal for want of room that is at
     /// the low-water mark (`main_queue_low_ops` of the configuration), so that submitters do not fight for every slot.
     pub fn ready(&self) -> Ready {
-        Ready::new(&self.shared, Some(Arc::clone(&self.state.tenant)))
+        Ready::new(&self.open.shared, Some(Arc::clone(&self.open.state.tenant)))
     }
 }
 

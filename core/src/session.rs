@@ -1,7 +1,7 @@
 //! Sessions: an algorithm, a key and preferences, allocated once and used for many operations.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::ArcSwapOption;
 
@@ -21,7 +21,7 @@ use crate::stats::counter::Counter;
 use crate::stats::tally::Tallies;
 use crate::submit::check::Rules;
 use crate::sync::Lock;
-use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::tenant::Tenant;
 
 /// Who pads a block mode's last block.
@@ -258,7 +258,8 @@ pub(crate) struct SessionState {
     pub(crate) spec: Arc<SessionSpec>,
     pub(crate) tenant: Arc<Tenant>,
     pub(crate) created: Nanos,
-    pub(crate) handles: AtomicUsize,
+    /// The handles, once there are any.
+    pub(crate) handles: OnceLock<Weak<OpenSession>>,
     /// Contexts that have not ended, plus one while a handle is open.
     pub(crate) live: AtomicU64,
     pub(crate) closed: AtomicBool,
@@ -343,7 +344,7 @@ impl SessionState {
             uses: self.current.load().as_ref().map_or(self.spec.uses, |context| context.uses),
             route: self.spec.route.iter().map(|stage| stage.algorithm).collect(),
             rekeys: self.rekeys.load(Ordering::Relaxed),
-            handles: self.handles.load(Ordering::Relaxed),
+            handles: self.handles.get().map_or(0, Weak::strong_count),
         }
     }
 }
@@ -351,24 +352,37 @@ impl SessionState {
 /// A handle on a session. Clones share it; the session ends with the last handle and the last operation, and its key
 /// is wiped then.
 pub struct Session {
+    /// One pointer, for each operation that is awaited takes a handle along.
+    pub(crate) open: Arc<OpenSession>,
+}
+
+/// What all handles on a session share.
+#[derive(Debug)]
+pub(crate) struct OpenSession {
     pub(crate) shared: Arc<Shared>,
     pub(crate) state: Arc<SessionState>,
+}
+
+impl Drop for OpenSession {
+    fn drop(&mut self) {
+        self.shared.close_session(&self.state);
+    }
 }
 
 impl Session {
     /// Number within the runtime.
     pub fn id(&self) -> u64 {
-        self.state.id
+        self.open.state.id
     }
 
     /// What it was allocated with.
     pub fn spec(&self) -> &SessionSpec {
-        &self.state.spec
+        &self.open.state.spec
     }
 
     /// Its counters.
     pub fn status(&self) -> SessionStatus {
-        self.shared.session_status(&self.state)
+        self.open.shared.session_status(&self.open.state)
     }
 
     /// Another key from now on, for each stage of a route; what is on its way goes on under the old one, which is wiped with the last of it.
@@ -377,7 +391,7 @@ impl Session {
     /// # Errors
     /// [`Error::KeyLength`], [`Error::KeyCount`]; the session goes on with its key then.
     pub fn rekey(&self, keys: impl Into<Vec<Key>>, uid: u32) -> Result<(), Error> {
-        self.shared.rekey_session(&self.state, keys::unrestricted(keys.into()), uid)
+        self.open.shared.rekey_session(&self.open.state, keys::unrestricted(keys.into()), uid)
     }
 
     /// Ties the session to another device or kind of device, or to none. Operations that wait already keep the tie they
@@ -386,22 +400,13 @@ impl Session {
     /// # Errors
     /// [`Error::BadName`].
     pub fn bind(&self, bind: Option<Bind>, uid: u32) -> Result<(), Error> {
-        self.shared.bind_session(&self.state, bind, uid)
+        self.open.shared.bind_session(&self.open.state, bind, uid)
     }
 }
 
 impl Clone for Session {
     fn clone(&self) -> Self {
-        self.state.handles.fetch_add(1, Ordering::AcqRel);
-        Self { shared: Arc::clone(&self.shared), state: Arc::clone(&self.state) }
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        if self.state.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.shared.close_session(&self.state);
-        }
+        Self { open: Arc::clone(&self.open) }
     }
 }
 
@@ -409,7 +414,7 @@ impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
             .field("id", &self.id())
-            .field("algorithm", &self.state.spec.algorithm)
+            .field("algorithm", &self.open.state.spec.algorithm)
             .finish()
     }
 }

@@ -1,6 +1,6 @@
 //! The life of a session: allocation, re-key, another tie, its end.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
 
@@ -15,14 +15,14 @@ use crate::keys;
 use crate::order::Order;
 use crate::route;
 use crate::runtime::{Runtime, check_name};
-use crate::session::{Bind, Session, SessionSpec, SessionState, Target};
+use crate::session::{Bind, OpenSession, Session, SessionSpec, SessionState, Target};
 use crate::shared::Shared;
 use crate::stats::counter::Counter;
 use crate::stats::tally::Tallies;
 use crate::stats::{DeviceSupport, SessionStatus, StageSupport, TenantStatus};
 use crate::submit::check::Rules;
 use crate::sync::Lock;
-use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 impl Runtime {
     /// Allocates a session.
@@ -58,7 +58,10 @@ impl Runtime {
                 false => Error::NoDeviceForStage { stage: stage + 1, algorithm },
             });
         }
-        Ok(Session { shared: Arc::clone(shared), state: shared.open_session(spec, parts, uses)? })
+        let state = shared.open_session(spec, parts, uses)?;
+        let open = Arc::new(OpenSession { shared: Arc::clone(shared), state });
+        let _ = open.state.handles.set(Arc::downgrade(&open));
+        Ok(Session { open })
     }
 
     /// All sessions, by number.
@@ -188,7 +191,7 @@ impl Shared {
                 spec,
                 tenant: Arc::clone(&tenant),
                 created,
-                handles: AtomicUsize::new(1),
+                handles: OnceLock::new(),
                 live: AtomicU64::new(2),
                 closed: AtomicBool::new(false),
                 binding: AtomicU32::new(binding.0),

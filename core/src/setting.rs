@@ -104,7 +104,7 @@ settings! {
     plan_max_ns 1_000_000 ..= DAY_NS;
     balancers_max 6 ..= 4_096;
     inline_max_ns 0 ..= DAY_NS;
-    statistics 0 ..= 1;
+    statistics 0 ..= 2;
     poll_workers 0 ..= 1;
     pin_workers 0 ..= 1;
 }

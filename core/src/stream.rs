@@ -50,7 +50,7 @@ impl Session {
             return Err(Error::IvLength { algorithm, want: algorithm.iv_len(), got: iv.len() });
         }
         Ok(Stream {
-            context: self.state.hold_current(1)?,
+            context: self.open.state.hold_current(1)?,
             session: self.clone(),
             kind,
             iv,
@@ -87,7 +87,7 @@ pub struct Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.session.shared.release_context(&self.context, 1);
+        self.session.open.shared.release_context(&self.context, 1);
     }
 }
 
@@ -284,9 +284,9 @@ mod tests {
         let mut second = session.stream(OpKind::Mac, Iv::NONE).unwrap();
         session.rekey(Key::new(vec![2; 32]), 0).unwrap();
         drop(first);
-        assert_eq!(session.state.old.lock().len(), 1);
+        assert_eq!(session.open.state.old.lock().len(), 1);
         mac(&mut second);
         drop(second);
-        assert!(session.state.old.lock().is_empty());
+        assert!(session.open.state.old.lock().is_empty());
     }
 }

@@ -119,8 +119,10 @@ fn every_fault_that_is_not_harmless_fails() {
 fn a_hung_library_is_left_behind_by_a_reset_and_its_keys_are_reported() {
     let library = Arc::new(Library::default());
     let bridge = BlockingBridge::new(Arc::clone(&library) as Arc<dyn BlockingDevice>, 2, 4).unwrap();
+    // Nothing at once: a batch whose first turn is the other device's would be over before the library had any of it.
     let config = Config {
         workers: 2,
+        inline_max_ns: 0,
         silence_ns: 50_000_000,
         heartbeat_ns: 0,
         repair_backoff_ns: 0,

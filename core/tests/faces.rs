@@ -14,7 +14,7 @@ const KEY: [u8; 16] = [0x2b; 16];
 const IV: [u8; 16] = [9; 16];
 
 fn runtime_of(devices: &[(&str, &str)]) -> Runtime {
-    let runtime = Runtime::start(Config { workers: 2, ..Config::default() }).unwrap();
+    let runtime = Runtime::start(Config { workers: 2, statistics: 2, ..Config::default() }).unwrap();
     for (name, kind) in devices {
         runtime.add_device_of_kind(name, kind, &[], 0).unwrap();
     }

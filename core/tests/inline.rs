@@ -361,3 +361,22 @@ fn a_session_of_another_runtime_is_refused_by_its_number() {
     assert_eq!(refused.len(), 1);
     assert!(matches!(refused[0].error, Error::UnknownSession { .. }));
 }
+
+#[test]
+fn short_runs_are_timed_by_sample_and_what_is_timed_stands_for_all() {
+    const OPS: u64 = 10_000;
+    for (statistics, timed, counted) in
+        [(0, 0..=0, 0..=0), (1, 900..=1_700, OPS - 16..=OPS), (2, OPS..=OPS, OPS..=OPS)]
+    {
+        let runtime =
+            Runtime::start(Config { workers: 1, statistics, heartbeat_ns: 0, ..Config::default() }).unwrap();
+        runtime.add_device_of_kind("soft0", "soft", &[], 0).unwrap();
+        let session = runtime.session(SessionSpec::new(Algorithm::Sha256), Key::none()).unwrap();
+        let times = (0..OPS).map(|_| session.call(Request::digest(vec![1; 100])).unwrap().total_ns);
+        let with_time = times.filter(|time| *time > 0).count() as u64;
+        let stats = runtime.stats();
+        assert!(timed.contains(&with_time), "{statistics}: {with_time}");
+        assert!(counted.contains(&stats.total.count()), "{statistics}: {}", stats.total.count());
+        assert_eq!(stats.completed_ops, OPS);
+    }
+}

@@ -17,6 +17,7 @@ use crate::queue::ring::Ring;
 use crate::shared::Shared;
 use crate::stats::counter::{Counter, DeviceCells};
 use crate::stats::histogram::{Histogram, HistogramCells};
+use crate::stats::timing::Timing;
 use crate::stats::{DeviceCounters, DeviceQueue, DeviceStatus, LeavingStatus};
 use crate::submit::Shape;
 use crate::sync::Lock;
@@ -108,8 +109,8 @@ pub(crate) struct Exec {
     /// When the device said that its next answer is due, the last time it was asked.
     pub(crate) due: Option<Nanos>,
     pub(crate) ops: Vec<QueuedOp>,
-    /// Runs that submitters carried out at once.
-    pub(crate) inline_runs: u32,
+    /// Which runs that submitters carry out at once are timed.
+    pub(crate) timing: Timing,
 }
 
 /// A device.
@@ -281,7 +282,7 @@ impl Device {
                 probed: Vec::new(),
                 due: None,
                 ops: Vec::new(),
-                inline_runs: 0,
+                timing: Timing::default(),
             }),
             kinds,
             lane_scores,

@@ -6,6 +6,7 @@ mod collect;
 pub(crate) mod counter;
 mod report;
 pub(crate) mod tally;
+pub(crate) mod timing;
 
 pub use histogram::Histogram;
 pub use report::{

@@ -50,7 +50,7 @@ impl BatchFuture {
 
     fn submit(&mut self) {
         let requests = std::mem::take(&mut self.requests);
-        let shared = Arc::clone(&self.session.shared);
+        let shared = Arc::clone(&self.session.open.shared);
         let face = shared.faces.register(Way::Queue(Box::new(CompletionQueue::new(requests.len()))));
         self.slots = vec![None; requests.len()];
         let mut position = 0;
@@ -73,7 +73,7 @@ impl BatchFuture {
             face.live.fetch_add(count, Ordering::AcqRel);
             let mut refusals = 0;
             let chunk = chunk.iter_mut().map(std::mem::take);
-            let session = &self.session.state;
+            let session = &self.session.open.state;
             shared.accept(session, None, chunk, face.id, position, picked, |position, result| match result {
                 Ok(index) => {
                     self.slots[position as usize] = Some(index);
@@ -99,7 +99,7 @@ impl BatchFuture {
         position: u32,
     ) -> Inline {
         let order = Order {
-            session: &self.session.state,
+            session: &self.session.open.state,
             pinned: None,
             face: face.id,
             position,
@@ -110,10 +110,16 @@ impl BatchFuture {
         let (slots, missing, first) = (&mut self.slots, &mut self.missing, position as usize);
         let chunk = requests.len().min(RUN_MAX_OPS);
         let mut done = Vec::with_capacity(chunk);
-        let ran = shared.run_inline(order, &mut requests[..chunk], &mut done, |place, index| {
-            slots[first + place] = Some(index);
-            *missing += 1;
-        });
+        let ran = shared.run_inline(
+            &shared.routing.load(),
+            order,
+            &mut requests[..chunk],
+            &mut done,
+            |place, index| {
+                slots[first + place] = Some(index);
+                *missing += 1;
+            },
+        );
         if let Inline::Ran(count) = ran {
             // Those that were given a slot are not among them.
             let places = (first..first + count).filter(|place| self.slots[*place].is_none());
@@ -127,15 +133,15 @@ impl BatchFuture {
     fn collect(&mut self) {
         let Some(face) = self.face.clone() else { return };
         let Way::Queue(queue) = &face.way else { return };
-        queue.take(&self.session.shared.slab, usize::MAX, |position, completion| {
+        queue.take(&self.session.open.shared.slab, usize::MAX, |position, completion| {
             self.results[position as usize] = Some(Ok(completion));
             self.missing -= 1;
         });
-        self.session.shared.room_again();
+        self.session.open.shared.room_again();
     }
 
     fn help(&mut self) {
-        let shared = Arc::clone(&self.session.shared);
+        let shared = Arc::clone(&self.session.open.shared);
         for position in 0..self.slots.len() {
             if let (Some(index), None) = (self.slots[position], &self.results[position])
                 && shared.slab.word(index).state() == State::Queued
@@ -165,7 +171,7 @@ impl Future for BatchFuture {
         }
         if this.missing > 0 {
             for index in this.slots.iter().flatten() {
-                this.session.shared.leave_to_workers(*index);
+                this.session.open.shared.leave_to_workers(*index);
             }
             return Poll::Pending;
         }
@@ -176,7 +182,7 @@ impl Future for BatchFuture {
 impl Drop for BatchFuture {
     fn drop(&mut self) {
         let Some(face) = self.face.take() else { return };
-        let shared: &Shared = &self.session.shared;
+        let shared: &Shared = &self.session.open.shared;
         if self.missing > 0 {
             for (slot, result) in self.slots.iter().zip(&self.results) {
                 if let (Some(index), None) = (slot, result) {

@@ -41,15 +41,18 @@ impl Session {
     ///
     /// # Errors
     /// [`Refused`] gives the request back with the reason.
-    pub fn call(&self, request: Request) -> Result<Completion, Refused> {
+    pub fn call(&self, mut request: Request) -> Result<Completion, Refused> {
         // This thread has nothing else to do: however long it takes, it may as well do it itself.
-        let limit_ns = if self.shared.config.inline_max_ns > 0 { u64::MAX } else { 0 };
-        match self.shared.accept_one(&self.state, None, request, limit_ns, None) {
-            Ok(Accepted::Done(completion)) => Ok(completion),
-            Ok(Accepted::Slot(index) | Accepted::Together(index)) => {
-                block_on(OpFuture::pending(&self.shared, index))
+        let limit_ns = if self.open.shared.config.inline_max_ns > 0 { u64::MAX } else { 0 };
+        let shared = &self.open.shared;
+        let mut done = None;
+        let accepted = shared.accept_one(&self.open.state, None, &mut request, limit_ns, None, &mut done);
+        match (accepted.map_err(|refused| *refused)?, done) {
+            (_, Some(completion)) => Ok(completion),
+            (Accepted::Slot(index) | Accepted::Together(index), None) => {
+                block_on(OpFuture::pending(shared, index))
             }
-            Err(refused) => Err(*refused),
+            (Accepted::Done, None) => unreachable!("what is over has a completion"),
         }
     }
 }

@@ -1,22 +1,27 @@
 //! Submit n, poll n: a ring for callers that poll, without futures and wake-ups.
 
 use std::future::Future;
+use std::ops::Deref;
 use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Cache};
 
 use super::blocking;
 use super::face::{CompletionQueue, Face, Way};
 use super::inline::{Entry, Inline, Order};
+use crate::balancer::routing::Routing;
 use crate::device::RUN_MAX_OPS;
 use crate::error::Error;
 use crate::op::{Completion, Refused, Request};
 use crate::session::Session;
+use crate::shared::Shared;
 use crate::sync::atomic::Ordering;
 
 impl Session {
     /// A burst ring with room for `capacity_ops` operations on their way or not yet polled (at least 1).
     pub fn burst(&self, capacity_ops: usize) -> Burst {
         let capacity_ops = capacity_ops.max(1);
-        let face = self.shared.faces.register(Way::Queue(Box::new(CompletionQueue::new(capacity_ops))));
+        let face = self.open.shared.faces.register(Way::Queue(Box::new(CompletionQueue::new(capacity_ops))));
         Burst {
             session: self.clone(),
             face,
@@ -24,6 +29,7 @@ impl Session {
             outstanding_ops: 0,
             refused: Vec::new(),
             ready: Vec::new(),
+            routing: Cache::new(RoutingOf(Arc::clone(&self.open.shared))),
         }
     }
 }
@@ -40,6 +46,19 @@ pub struct Burst {
     refused: Vec<Refused>,
     /// Completions of what was carried out at once.
     ready: Vec<Completion>,
+    /// The balancer's table that was in force at the last submission: to see that it still is costs one load.
+    routing: Cache<RoutingOf, Arc<Routing>>,
+}
+
+/// Where a runtime keeps its table.
+#[derive(Debug)]
+struct RoutingOf(Arc<Shared>);
+
+impl Deref for RoutingOf {
+    type Target = ArcSwap<Routing>;
+    fn deref(&self) -> &Self::Target {
+        &self.0.routing
+    }
 }
 
 impl Burst {
@@ -64,8 +83,8 @@ impl Burst {
     }
 
     fn hand_in<'s, E: Entry<'s>>(&'s mut self, entries: &mut Vec<E>) -> usize {
-        let Self { session: own, face, ready, refused, outstanding_ops, capacity_ops } = self;
-        let shared = &own.shared;
+        let Self { session: own, face, ready, refused, outstanding_ops, capacity_ops, routing } = self;
+        let shared = &own.open.shared;
         let mut accepted = 0;
         // Entries in front that came back for want of room.
         let mut kept = 0;
@@ -74,7 +93,7 @@ impl Burst {
             let count = entries.len().min(RUN_MAX_OPS).min(room);
             let first = entries[0].session();
             let order = Order {
-                session: first.map_or(&*own.state, |session| &session.state),
+                session: first.map_or(&*own.open.state, |session| &session.open.state),
                 pinned: None,
                 face: face.id,
                 position: 0,
@@ -82,12 +101,14 @@ impl Burst {
                 count: entries.len().min(room),
                 waker: None,
             };
-            let is_ours = first.is_none_or(|session| Arc::ptr_eq(&session.shared, shared));
+            let is_ours = first.is_none_or(|session| Arc::ptr_eq(&session.open.shared, shared));
             let ran = match &mut entries[..count] {
                 _ if !is_ours => Inline::No,
                 // One alone: the compiler knows that there is but one.
-                [entry] => shared.run_inline(order, std::slice::from_mut(entry), ready, |_, _| {}),
-                several => shared.run_inline(order, several, ready, |_, _| {}),
+                [entry] => {
+                    shared.run_inline(routing.load(), order, std::slice::from_mut(entry), ready, |_, _| {})
+                }
+                several => shared.run_inline(routing.load(), order, several, ready, |_, _| {}),
             };
             let picked = match ran {
                 Inline::Ran(count) => {
@@ -148,7 +169,7 @@ impl Burst {
         }
         let max = max - ready;
         let Way::Queue(queue) = &self.face.way else { return ready };
-        let shared = &self.session.shared;
+        let shared = &self.session.open.shared;
         if queue.len() < max.min(self.outstanding_ops) {
             shared.help_anyone();
         }
@@ -183,12 +204,12 @@ impl Burst {
             if queue.len() > 0 || !self.ready.is_empty() || self.outstanding_ops == 0 {
                 return std::task::Poll::Ready(());
             }
-            self.session.shared.help_anyone();
+            self.session.open.shared.help_anyone();
             queue.waker.register(context.waker());
             if queue.len() > 0 {
                 return std::task::Poll::Ready(());
             }
-            self.session.shared.wake_for_backlog();
+            self.session.open.shared.wake_for_backlog();
             std::task::Poll::Pending
         })
         .await;
@@ -196,7 +217,7 @@ impl Burst {
 
     /// Sleeps until a completion can be polled, nothing is outstanding, or the time is over.
     pub fn wait(&mut self, at_most: std::time::Duration) {
-        let shared = Arc::clone(&self.session.shared);
+        let shared = Arc::clone(&self.session.open.shared);
         let deadline = shared.now().plus(at_most.as_nanos() as u64);
         let mut readable = std::pin::pin!(self.readable());
         let waker = blocking::thread_waker();
@@ -228,7 +249,7 @@ fn take_front<E>(entries: &mut Vec<E>, count: usize) {
 
 fn is_same(one: Option<&Session>, other: Option<&Session>) -> bool {
     match (one, other) {
-        (Some(one), Some(other)) => Arc::ptr_eq(&one.state, &other.state),
+        (Some(one), Some(other)) => Arc::ptr_eq(&one.open.state, &other.open.state),
         (None, None) => true,
         _ => false,
     }
@@ -236,8 +257,8 @@ fn is_same(one: Option<&Session>, other: Option<&Session>) -> bool {
 
 impl Drop for Burst {
     fn drop(&mut self) {
-        self.face.close(&self.session.shared.slab);
-        self.session.shared.room_again();
-        self.session.shared.faces.release(&self.face, 1);
+        self.face.close(&self.session.open.shared.slab);
+        self.session.open.shared.room_again();
+        self.session.open.shared.faces.release(&self.face, 1);
     }
 }

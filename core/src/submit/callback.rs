@@ -14,7 +14,7 @@ impl Session {
     /// A way to submit whose results go to `call`. It runs on whatever thread finished the operation, which may be
     /// the submitter's own, inside `submit`; it must be short and must not wait for another operation. A panic in it is caught and dropped.
     pub fn with_callback(&self, call: impl Fn(Completion) + Send + Sync + 'static) -> CallbackSession {
-        let face = self.shared.faces.register(Way::Callback(Box::new(call)));
+        let face = self.open.shared.faces.register(Way::Callback(Box::new(call)));
         CallbackSession { session: self.clone(), face }
     }
 }
@@ -32,7 +32,7 @@ impl CallbackSession {
     /// # Errors
     /// [`Refused`] gives the request back with the reason; the callback does not hear of it.
     pub fn submit(&self, request: Request) -> Result<(), Refused> {
-        let shared = &self.session.shared;
+        let shared = &self.session.open.shared;
         let mut request = request;
         let picked = match self.submit_inline(&mut request) {
             Inline::Ran(_) => return Ok(()),
@@ -42,7 +42,7 @@ impl CallbackSession {
         self.face.live.fetch_add(1, Ordering::AcqRel);
         let mut refusal = None;
         let requests = std::iter::once(request);
-        shared.accept(&self.session.state, None, requests, self.face.id, 0, picked, |_, result| {
+        shared.accept(&self.session.open.state, None, requests, self.face.id, 0, picked, |_, result| {
             refusal = result.err();
         });
         match refusal {
@@ -68,13 +68,19 @@ impl CallbackSession {
             // A callback submits: its own operation must not be carried out on top of it, and so on.
             return Inline::No;
         }
-        let shared = &self.session.shared;
+        let shared = &self.session.open.shared;
         let limit_ns = shared.config.inline_max_ns;
-        let session = &*self.session.state;
+        let session = &*self.session.open.state;
         let order =
             Order { session, pinned: None, face: self.face.id, position: 0, limit_ns, count: 1, waker: None };
         let mut done = None;
-        let ran = shared.run_inline(order, std::slice::from_mut(request), &mut done, |_, _| {});
+        let ran = shared.run_inline(
+            &shared.routing.load(),
+            order,
+            std::slice::from_mut(request),
+            &mut done,
+            |_, _| {},
+        );
         if let (Some(completion), Way::Callback(call)) = (done, &self.face.way) {
             IS_CALLING.set(true);
             // A panic in the caller's function is the caller's.
@@ -87,6 +93,6 @@ impl CallbackSession {
 
 impl Drop for CallbackSession {
     fn drop(&mut self) {
-        self.session.shared.faces.release(&self.face, 1);
+        self.session.open.shared.faces.release(&self.face, 1);
     }
 }

@@ -181,7 +181,7 @@ mod tests {
         {
             let spec = SessionSpec::new(algorithm).padding(padding).allow_ecb(true).allow_sha1(true);
             let session = runtime.session(spec, Key::new(vec![1; *algorithm.key_len().start()])).unwrap();
-            let context = session.state.current.load_full().unwrap();
+            let context = session.open.state.current.load_full().unwrap();
             let kinds = OpKind::ALL.into_iter().map(Some).chain([None]);
             for (kind, length, iv, aad) in kinds.flat_map(|kind| {
                 [0, 1, 15, 16, 17, 48, 100, 101].into_iter().flat_map(move |length| {
@@ -195,7 +195,7 @@ mod tests {
                     aad: vec![0; aad],
                     ..Request::default()
                 };
-                let quick = session.state.rules.shape(&request, context.uses, 100);
+                let quick = session.open.state.rules.shape(&request, context.uses, 100);
                 if let Some(quick) = quick {
                     passed += 1;
                     assert_eq!(

@@ -38,20 +38,17 @@ impl Session {
 impl Session {
     /// As [`Session::submit`], but accepted or refused here and not at the first poll, and under a context that the
     /// caller has pinned.
-    pub(crate) fn submit_now(&self, pinned: &Arc<Keys>, request: Request) -> Result<OpFuture, Refused> {
-        match self.shared.accept_one(
-            &self.state,
-            Some(pinned),
-            request,
-            self.shared.config.inline_max_ns,
-            None,
-        ) {
-            Ok(Accepted::Done(completion)) => Ok(OpFuture { stage: Stage::Done(completion) }),
-            Ok(Accepted::Slot(index) | Accepted::Together(index)) => {
-                Ok(OpFuture::pending(&self.shared, index))
-            }
-            Err(refused) => Err(*refused),
-        }
+    pub(crate) fn submit_now(&self, pinned: &Arc<Keys>, mut request: Request) -> Result<OpFuture, Refused> {
+        let shared = &self.open.shared;
+        let limit_ns = shared.config.inline_max_ns;
+        let mut done = None;
+        let accepted =
+            shared.accept_one(&self.open.state, Some(pinned), &mut request, limit_ns, None, &mut done);
+        Ok(match (accepted.map_err(|refused| *refused)?, done) {
+            (_, Some(completion)) => OpFuture { stage: Stage::Done(completion) },
+            (Accepted::Done, None) => unreachable!("what is over has a completion"),
+            (Accepted::Slot(index) | Accepted::Together(index), None) => OpFuture::pending(shared, index),
+        })
     }
 }
 
@@ -82,7 +79,13 @@ enum Stage {
 impl OpFuture {
     /// Of an operation that is on its way.
     pub(crate) fn pending(shared: &Arc<Shared>, index: u32) -> Self {
-        Self { stage: Stage::Pending { shared: Arc::clone(shared), index } }
+        Self { stage: Stage::pending(shared, index) }
+    }
+}
+
+impl Stage {
+    fn pending(shared: &Arc<Shared>, index: u32) -> Self {
+        Self::Pending { shared: Arc::clone(shared), index }
     }
 }
 
@@ -98,34 +101,37 @@ impl Future for OpFuture {
             }
             return done.map(Ok);
         }
-        match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::New { session, request } => {
-                let limit_ns = session.shared.config.inline_max_ns;
-                match session.shared.accept_one(
-                    &session.state,
-                    None,
-                    request,
-                    limit_ns,
-                    Some(context.waker()),
-                ) {
-                    Ok(Accepted::Done(completion)) => Poll::Ready(Ok(completion)),
-                    Ok(Accepted::Slot(index)) => {
-                        *self = OpFuture::pending(&session.shared, index);
-                        drop(session);
-                        self.poll(context)
-                    }
-                    Ok(Accepted::Together(index)) => {
-                        *self = OpFuture::pending(&session.shared, index);
-                        // Whichever task comes first again carries out what all of them have submitted.
-                        context.waker().wake_by_ref();
-                        Poll::Pending
-                    }
-                    Err(refused) => Poll::Ready(Err(*refused)),
+        if let Stage::New { session, request } = &mut self.stage {
+            let shared = &session.open.shared;
+            let limit_ns = shared.config.inline_max_ns;
+            // The request stays where it is: an operation that is over at once is not moved at all.
+            let waker = Some(context.waker());
+            let mut done = None;
+            match shared.accept_one(&session.open.state, None, request, limit_ns, waker, &mut done) {
+                Ok(Accepted::Done) => {
+                    self.stage = Stage::Over;
+                    return done.map_or(Poll::Pending, |completion| Poll::Ready(Ok(completion)));
+                }
+                Ok(Accepted::Slot(index)) => {
+                    self.stage = Stage::pending(shared, index);
+                    return self.poll(context);
+                }
+                Ok(Accepted::Together(index)) => {
+                    self.stage = Stage::pending(shared, index);
+                    // Whichever task comes first again carries out what all of them have submitted.
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Err(refused) => {
+                    self.stage = Stage::Over;
+                    return Poll::Ready(Err(*refused));
                 }
             }
+        }
+        match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Done(completion) => Poll::Ready(Ok(completion)),
             // Polled after completion: there is nothing to give.
-            Stage::Pending { .. } | Stage::Over => Poll::Pending,
+            _ => Poll::Pending,
         }
     }
 }
@@ -139,10 +145,10 @@ impl Drop for OpFuture {
 }
 
 /// What became of an operation that was accepted.
-#[allow(clippy::large_enum_variant, reason = "an allocation would cost more than the move")]
+#[derive(Clone, Copy)]
 pub(crate) enum Accepted {
-    /// It is over already.
-    Done(Completion),
+    /// It is over already, and its completion where the caller wants it.
+    Done,
     /// It is on its way, in this slot.
     Slot(u32),
     /// As `Slot`, and the caller should wait until other tasks have submitted theirs.
@@ -150,35 +156,40 @@ pub(crate) enum Accepted {
 }
 
 impl Shared {
-    /// Accepts one operation for a future, and carries it out if its cost is at most `limit_ns`.
+    /// Accepts one operation for a future, and carries it out if its cost is at most `limit_ns`: then its completion goes
+    /// to `done`, where it is built and stays.
     #[inline]
     pub(crate) fn accept_one(
         &self,
         session: &SessionState,
         pinned: Option<&Arc<Keys>>,
-        mut request: Request,
+        request: &mut Request,
         limit_ns: u64,
         waker: Option<&Waker>,
+        done: &mut Option<Completion>,
     ) -> Result<Accepted, Box<Refused>> {
         let order = Order { session, pinned, face: FUTURE, position: 0, limit_ns, count: 1, waker };
-        let (mut done, mut slot) = (None, None);
-        let entries = std::slice::from_mut(&mut request);
-        let picked = match self.run_inline(order, entries, &mut done, |_, index| slot = Some(index)) {
+        let mut slot = None;
+        let entries = std::slice::from_mut(request);
+        let picked = match self
+            .run_inline(&self.routing.load(), order, entries, done, |_, index| slot = Some(index))
+        {
             Inline::Ran(_) => None,
             Inline::Picked(device, room) => Some((device, room)),
             Inline::Together(device, room) => {
-                let index = self.accept_alone(session, pinned, request, Some((device, room)))?;
+                let index =
+                    self.accept_alone(session, pinned, std::mem::take(request), Some((device, room)))?;
                 return Ok(Accepted::Together(index));
             }
             Inline::No => None,
         };
-        if let Some(completion) = done {
-            return Ok(Accepted::Done(completion));
+        if done.is_some() {
+            return Ok(Accepted::Done);
         }
         if let Some(index) = slot {
             return Ok(Accepted::Slot(index));
         }
-        self.accept_alone(session, pinned, request, picked).map(Accepted::Slot)
+        self.accept_alone(session, pinned, std::mem::take(request), picked).map(Accepted::Slot)
     }
 
     /// A slot for one operation of a future.

@@ -15,7 +15,7 @@ use arrayvec::ArrayVec;
 use super::future::INLINE_MAX_BYTES;
 use super::{Shape, Tried, check};
 use crate::algorithm::OpKind;
-use crate::balancer::routing::Pick;
+use crate::balancer::routing::{Pick, Routing};
 use crate::clock::Nanos;
 use crate::context::Context;
 use crate::device::mount::Mount;
@@ -27,6 +27,7 @@ use crate::op::{Completion, Output, Request};
 use crate::padding;
 use crate::session::{Session, SessionState};
 use crate::shared::Shared;
+use crate::stats::timing::TIMED_OPS;
 use crate::sync::atomic::{Ordering, fence};
 
 mod failures;
@@ -132,7 +133,7 @@ impl<'s> Order<'s> {
     /// The session of one of its entries.
     #[inline(always)]
     fn session_of<E: Entry<'s>>(&self, entry: &E) -> &'s SessionState {
-        entry.session().map_or(self.session, |session| &session.state)
+        entry.session().map_or(self.session, |session| &session.open.state)
     }
 }
 
@@ -165,6 +166,39 @@ struct Lookup<'s> {
     uses: Uses,
 }
 
+/// What the checks of a request look at; the next one of its session that is like it needs none.
+struct Alike {
+    /// `None`: nothing is like it.
+    kind: Option<OpKind>,
+    length: usize,
+    iv_len: usize,
+}
+
+impl Alike {
+    const NOTHING: Self = Self { kind: None, length: 0, iv_len: 0 };
+
+    /// Of a request that has passed.
+    #[inline(always)]
+    fn of(request: &Request) -> Self {
+        let kind = request.kind.filter(|_| Self::is_plain(request));
+        Self { kind, length: request.data.len(), iv_len: request.iv.len() }
+    }
+
+    #[inline(always)]
+    fn is_like(&self, request: &Request) -> bool {
+        self.kind.is_some()
+            && self.kind == request.kind
+            && self.length == request.data.len()
+            && self.iv_len == request.iv.len()
+            && Self::is_plain(request)
+    }
+
+    #[inline(always)]
+    fn is_plain(request: &Request) -> bool {
+        !request.runtime_iv && request.aad.is_empty() && request.chain.is_none() && request.input.is_none()
+    }
+}
+
 /// A run, checked.
 struct Plan {
     /// Of the first operation; of the others algorithm and kind are the same.
@@ -172,7 +206,9 @@ struct Plan {
     ops: ArrayVec<Planned, RUN_MAX_OPS>,
     bytes: u64,
     is_padded: bool,
-    started: Nanos,
+    is_of_one_session: bool,
+    /// When it began, if it is timed.
+    started: Option<Nanos>,
 }
 
 /// What a run has brought to its end.
@@ -184,10 +220,6 @@ struct Ended {
 
 /// Tasks that submit within this time of each other, in nanoseconds, are polled one after the other.
 const CROWD_NS: u64 = 20_000;
-/// Runs of few operations are measured this often, once the rate is known.
-const RATE_EVERY: u32 = 8;
-/// Operations of a run that is always measured.
-const RATE_OPS: u64 = 4;
 /// Samples that make a rate known.
 const RATE_KNOWN: u64 = 64;
 
@@ -197,6 +229,7 @@ impl Shared {
     #[inline(always)]
     pub(crate) fn run_inline<'s, E: Entry<'s>>(
         &self,
+        routing: &Routing,
         order: Order<'s>,
         entries: &mut [E],
         done: &mut impl Done,
@@ -213,7 +246,6 @@ impl Shared {
         }
         let binding = session.binding();
         let shape = shape.flagged(!binding.is_none(), false, false);
-        let routing = self.routing.load();
         let Pick::Device(device, room) = routing.pick(shape, &Tried::none(), binding) else {
             return Inline::No;
         };
@@ -237,8 +269,15 @@ impl Shared {
             return picked();
         }
         let count = entries.len().min(room).min(device.run_max_ops);
-        let started = self.now();
-        let mut plan = Plan { shape: Shape(0), ops: ArrayVec::new(), bytes: 0, is_padded: false, started };
+        let started = self.is_timed(device, &mut exec, shape, count).then(|| self.now());
+        let mut plan = Plan {
+            shape: Shape(0),
+            ops: ArrayVec::new(),
+            bytes: 0,
+            is_padded: false,
+            is_of_one_session: false,
+            started,
+        };
         self.plan_run(device, &mut exec, &order, &mut entries[..count], &mut plan);
         let count = plan.ops.len();
         if count == 0 {
@@ -254,15 +293,30 @@ impl Shared {
         Inline::Ran(count)
     }
 
+    /// Whether a run is timed.
+    #[inline(always)]
+    fn is_timed(&self, device: &Device, exec: &mut Exec, shape: Shape, count: usize) -> bool {
+        match self.config.statistics {
+            0 => false,
+            1 => count >= TIMED_OPS || exec.timing.is_due() || device.rates.samples(shape) < RATE_KNOWN,
+            _ => true,
+        }
+    }
+
     /// Whether another task has submitted on this thread a moment ago, and more will before this one is polled again.
     fn is_one_of_many(&self, waker: &Waker) -> bool {
         thread_local! {
             static LAST: Cell<(usize, Nanos)> = const { Cell::new((0, Nanos(0))) };
         }
         let this = waker.data() as usize;
+        let (task, time) = LAST.get();
+        // One task after the other needs no clock; a crowd is known by its second.
+        if task == this {
+            return false;
+        }
         let now = self.now();
-        let (task, time) = LAST.replace((this, now));
-        task != this && task != 0 && now.since(time) < CROWD_NS
+        LAST.set((this, now));
+        task != 0 && now.since(time) < CROWD_NS
     }
 
     /// The run token was let go of: what came in meanwhile found it taken.
@@ -289,40 +343,46 @@ impl Shared {
     ) {
         self.begin_run(exec);
         let mut current: Option<Lookup<'s>> = None;
+        let mut alike = Alike::NOTHING;
         for entry in entries {
             let session = order.session_of(entry);
             let looked_up = match &current {
                 Some(current) if std::ptr::eq(current.session, session) => current,
                 _ => {
                     // Numbers of sessions are a runtime's own.
-                    if entry.session().is_some_and(|session| !std::ptr::eq(&*session.shared, self)) {
+                    if entry.session().is_some_and(|session| !std::ptr::eq(&*session.open.shared, self)) {
                         break;
                     }
                     let is_first = current.is_none();
+                    plan.is_of_one_session = is_first;
                     let Some(found) = self.look_up(device, exec, session, order, is_first) else { break };
+                    alike = Alike::NOTHING;
                     current.insert(found)
                 }
             };
             let request = entry.request_mut();
-            let shape = match session.rules.shape(request, looked_up.uses, self.config.op_max_bytes) {
-                Some(shape) => shape,
-                None => match self.judge(exec, looked_up.place, request) {
+            if !alike.is_like(request) {
+                let shape = match session.rules.shape(request, looked_up.uses, self.config.op_max_bytes) {
                     Some(shape) => shape,
-                    None => break,
-                },
-            };
-            let is_padded = session.rules.pads && request.chain.as_ref().is_none_or(|chain| chain.last);
-            if plan.ops.is_empty() {
-                plan.shape = shape;
-                plan.is_padded = is_padded;
-            } else if !shape.is_like(plan.shape) || plan.is_padded != is_padded {
-                break;
+                    None => match self.judge(exec, looked_up.place, request) {
+                        Some(shape) => shape,
+                        None => break,
+                    },
+                };
+                let is_padded = session.rules.pads && request.chain.as_ref().is_none_or(|chain| chain.last);
+                if plan.ops.is_empty() {
+                    plan.shape = shape;
+                    plan.is_padded = is_padded;
+                } else if !shape.is_like(plan.shape) || plan.is_padded != is_padded {
+                    break;
+                }
+                alike = Alike::of(request);
+                // Made for what is in the run only: what is not may yet be refused, and then comes back as it was.
+                if request.runtime_iv && self.give_iv(exec, looked_up.place, request).is_none() {
+                    break;
+                }
             }
-            // Made for what is in the run only: what is not may yet be refused, and then comes back as it was.
-            if request.runtime_iv && self.give_iv(exec, looked_up.place, request).is_none() {
-                break;
-            }
-            let bytes = shape.bytes() as u64;
+            let bytes = request.data.len() as u64;
             plan.bytes += bytes;
             plan.ops.push(Planned { handle: looked_up.handle, place: looked_up.place, bytes });
         }
@@ -434,11 +494,13 @@ impl Shared {
         let all_done = ops.iter().all(|op| matches!(op.result, Some(Ok(()))));
         let results = (!all_done).then(|| results(&ops, outcome.is_none()));
         drop(ops);
-        let finished = self.now();
-        let service_ns = finished.since(plan.started);
-        for completion in latest.iter_mut() {
-            completion.service_ns = service_ns;
-            completion.total_ns = service_ns;
+        let timed = plan.started.map(|started| (started, self.now()));
+        if let Some((started, finished)) = timed {
+            let service_ns = finished.since(started);
+            for completion in latest.iter_mut() {
+                completion.service_ns = service_ns;
+                completion.total_ns = service_ns;
+            }
         }
         let mut ended = Ended { ops: count as u64, bytes: plan.bytes, failed: 0 };
         if let Some(results) = &results {
@@ -448,15 +510,20 @@ impl Shared {
             unpad(latest, results.as_deref(), plan, &mut ended);
         }
         count_sessions(exec, plan, results.as_deref(), latest, ended.failed);
-        self.count_inline(device, exec, plan, finished, &ended);
+        self.count_inline(device, exec, plan, timed, &ended);
         results
     }
 
     /// Counts what is over at every station together.
     #[inline(always)]
-    fn count_inline(&self, device: &Device, exec: &mut Exec, plan: &Plan, finished: Nanos, ended: &Ended) {
-        let count = plan.ops.len() as u64;
-        let service_ns = finished.since(plan.started);
+    fn count_inline(
+        &self,
+        device: &Device,
+        exec: &mut Exec,
+        plan: &Plan,
+        timed: Option<(Nanos, Nanos)>,
+        ended: &Ended,
+    ) {
         let cells = &device.cells;
         cells.bytes.add(ended.bytes);
         cells.by_kind[plan.kind()].add(ended.ops);
@@ -464,17 +531,33 @@ impl Shared {
             cells.failed_ops.add(ended.failed);
         }
         cells.inline.add(ended.ops);
+        match timed {
+            Some((started, finished)) => {
+                self.measure_inline(device, exec, plan, started, finished, ended.ops)
+            }
+            None => exec.timing.pass(ended.ops),
+        }
+    }
+
+    /// What a timed run tells: of itself, and if it is short, of those that were passed by since the last.
+    fn measure_inline(
+        &self,
+        device: &Device,
+        exec: &mut Exec,
+        plan: &Plan,
+        started: Nanos,
+        finished: Nanos,
+        ended_ops: u64,
+    ) {
+        let count = plan.ops.len();
+        let service_ns = finished.since(started);
         device.active_ns.store(finished.0, Ordering::Relaxed);
-        if self.config.statistics == 0 {
-            return;
+        let passed_ops = if count < TIMED_OPS { exec.timing.take_passed() } else { 0 };
+        device.inline_service.record(service_ns, ended_ops + passed_ops);
+        if ended_ops == count as u64 {
+            device.rates.note_run(plan.shape, ended_ops, plan.bytes, service_ns, finished);
         }
-        device.inline_service.record(service_ns, ended.ops);
-        exec.inline_runs = exec.inline_runs.wrapping_add(1);
-        let is_due = count >= RATE_OPS || exec.inline_runs.is_multiple_of(RATE_EVERY);
-        if ended.ops == count && (is_due || device.rates.samples(plan.shape) < RATE_KNOWN) {
-            device.rates.note_run(plan.shape, count, plan.bytes, service_ns, finished);
-        }
-        self.arrivals.note(plan.started, plan.shape, plan.ops.len());
+        self.arrivals.note(started, plan.shape, count + passed_ops as usize);
     }
 }
 
@@ -494,12 +577,15 @@ fn count_sessions(
     completions: &[Completion],
     failed: u64,
 ) {
-    let (mut ops, mut bytes, mut last) = (0, 0, usize::MAX);
     let count = |place, ops, bytes| {
         if let Some(open) = exec.sessions.at(place) {
             open.count(ops, bytes);
         }
     };
+    if let (None, true, 0, [first, ..]) = (results, plan.is_of_one_session, failed, &*plan.ops) {
+        return count(first.place, plan.ops.len() as u64, plan.bytes);
+    }
+    let (mut ops, mut bytes, mut last) = (0, 0, usize::MAX);
     for (number, planned) in plan.ops.iter().enumerate() {
         if results.is_some_and(|results| is_to_go_on(results[number])) {
             continue;

@@ -368,7 +368,9 @@ mod tests {
                 let mut allocations =
                     |ops| allocation_counter::measure(|| drop(client.run(Some(ops)).unwrap())).count_total;
                 allocations(1_000);
-                assert_eq!(allocations(100), allocations(3_000), "{algorithm}, {burst_ops}, {ptest:?}");
+                let (few, many) = (allocations(100), allocations(3_000));
+                // A device that was not needed before may be, once; each of 2,900 operations would show.
+                assert!(many < few + 100, "{algorithm}, {burst_ops}, {ptest:?}: {few} and {many}");
             }
         }
     }
