@@ -15,8 +15,8 @@ use acrypto_core::device::{DirectDevice, DirectOp, Handle};
 use acrypto_core::{Algorithm, Iv, Key, OpKind, Output, SessionSpec};
 use aes::cipher::consts::U16;
 use aes::cipher::{
-    Array, BlockCipherEncrypt, BlockModeEncrypt, BlockSizeUser, InnerIvInit, KeyInit, StreamCipher,
-    StreamCipherCoreWrapper,
+    Array, BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, BlockSizeUser,
+    InnerIvInit, KeyInit, StreamCipher, StreamCipherCoreWrapper,
 };
 use hmac::Mac;
 use sha2::Digest;
@@ -59,7 +59,7 @@ struct Bare {
 }
 
 impl Bare {
-    fn new(algorithm: Algorithm, keys: usize, size: usize) -> Self {
+    fn new(algorithm: Algorithm, kind: OpKind, keys: usize, size: usize) -> Self {
         let device = Multi::new();
         let handles: Vec<Handle> = (0..keys)
             .map(|number| {
@@ -67,7 +67,7 @@ impl Bare {
             })
             .collect();
         let data = (0..OPS).map(|index| vec![index as u8; size]).collect();
-        Self { device, algorithm, kind: algorithm.ops()[0], handles, data }
+        Self { device, algorithm, kind, handles, data }
     }
 
     /// Calls `body` with something that executes the run.
@@ -97,7 +97,7 @@ impl Bare {
 type Call = Box<dyn Fn(&mut [u8])>;
 
 /// RustCrypto's crates on one operation, the key set up beforehand as a session has it.
-fn one_by_one(algorithm: Algorithm) -> Call {
+fn one_by_one(algorithm: Algorithm, kind: OpKind) -> Call {
     fn cbc<C>(key: &[u8]) -> Call
     where
         C: KeyInit + BlockCipherEncrypt + BlockSizeUser<BlockSize = U16> + 'static,
@@ -106,6 +106,16 @@ fn one_by_one(algorithm: Algorithm) -> Call {
         Box::new(move |data| {
             let mut mode = ::cbc::Encryptor::inner_iv_init(&cipher, &IV.into());
             mode.encrypt_blocks(Array::slice_as_chunks_mut(data).0);
+        })
+    }
+    fn cbc_decrypt<C>(key: &[u8]) -> Call
+    where
+        C: KeyInit + BlockCipherDecrypt + BlockSizeUser<BlockSize = U16> + 'static,
+    {
+        let cipher = C::new_from_slice(key).unwrap();
+        Box::new(move |data| {
+            let mut mode = ::cbc::Decryptor::inner_iv_init(&cipher, &IV.into());
+            mode.decrypt_blocks(Array::slice_as_chunks_mut(data).0);
         })
     }
     fn ctr<C>(key: &[u8]) -> Call
@@ -119,12 +129,14 @@ fn one_by_one(algorithm: Algorithm) -> Call {
         })
     }
     let key = key(algorithm, 0);
-    match algorithm {
-        Algorithm::Aes128Cbc => cbc::<aes::Aes128>(&key),
-        Algorithm::Aes256Cbc => cbc::<aes::Aes256>(&key),
-        Algorithm::Aes128Ctr => ctr::<aes::Aes128>(&key),
-        Algorithm::Aes256Ctr => ctr::<aes::Aes256>(&key),
-        Algorithm::Sha256 => Box::new(|data| {
+    match (algorithm, kind) {
+        (Algorithm::Aes128Cbc, OpKind::Decrypt) => cbc_decrypt::<aes::Aes128>(&key),
+        (Algorithm::Aes256Cbc, OpKind::Decrypt) => cbc_decrypt::<aes::Aes256>(&key),
+        (Algorithm::Aes128Cbc, _) => cbc::<aes::Aes128>(&key),
+        (Algorithm::Aes256Cbc, _) => cbc::<aes::Aes256>(&key),
+        (Algorithm::Aes128Ctr, _) => ctr::<aes::Aes128>(&key),
+        (Algorithm::Aes256Ctr, _) => ctr::<aes::Aes256>(&key),
+        (Algorithm::Sha256, _) => Box::new(|data| {
             black_box(sha2::Sha256::digest(data));
         }),
         _ => {
@@ -136,11 +148,11 @@ fn one_by_one(algorithm: Algorithm) -> Call {
     }
 }
 
-fn compare(algorithm: Algorithm, keys: usize, size: usize) {
+fn compare(algorithm: Algorithm, kind: OpKind, keys: usize, size: usize) {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    let reference = one_by_one(algorithm);
+    let reference = one_by_one(algorithm, kind);
     let mut buffers = vec![vec![1; size]; OPS];
-    Bare::new(algorithm, keys, size).with(|run| {
+    Bare::new(algorithm, kind, keys, size).with(|run| {
         for _ in 0..ROUNDS {
             let bytes = (OPS * size) as f64;
             ours.push(bytes / time(&mut *run));
@@ -149,38 +161,41 @@ fn compare(algorithm: Algorithm, keys: usize, size: usize) {
     });
     let ([ours, ours_min, ours_max], [theirs, theirs_min, theirs_max]) = (spread(ours), spread(theirs));
     println!(
-        "{:<14} {keys:>2} {size:>6}   {ours:>6.2} ({ours_min:.2} to {ours_max:.2})   {theirs:>6.2} ({theirs_min:.2} to \
+        "{:<14} {:<8} {keys:>2} {size:>6}   {ours:>6.2} ({ours_min:.2} to {ours_max:.2})   {theirs:>6.2} ({theirs_min:.2} to \
          {theirs_max:.2})   {:>5.2}",
         algorithm.name(),
+        kind.name(),
         ours / theirs
     );
 }
 
 fn main() {
-    println!("algorithm    keys  bytes   multi, GB/s             one by one, GB/s        ratio");
+    println!("algorithm      kind   keys  bytes   multi, GB/s             one by one, GB/s        ratio");
     // Names after `--` choose.
     let chosen: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let is_chosen =
         |algorithm: &Algorithm| chosen.is_empty() || chosen.iter().any(|name| name == algorithm.name());
-    for algorithm in [
-        Algorithm::Aes128Cbc,
-        Algorithm::Aes256Cbc,
-        Algorithm::Aes128Ctr,
-        Algorithm::Aes256Ctr,
-        Algorithm::Sha256,
-        Algorithm::HmacSha256,
+    for (algorithm, kind) in [
+        (Algorithm::Aes128Cbc, OpKind::Encrypt),
+        (Algorithm::Aes256Cbc, OpKind::Encrypt),
+        (Algorithm::Aes128Cbc, OpKind::Decrypt),
+        (Algorithm::Aes256Cbc, OpKind::Decrypt),
+        (Algorithm::Aes128Ctr, OpKind::Encrypt),
+        (Algorithm::Aes256Ctr, OpKind::Encrypt),
+        (Algorithm::Sha256, OpKind::Digest),
+        (Algorithm::HmacSha256, OpKind::Mac),
     ]
     .into_iter()
-    .filter(is_chosen)
+    .filter(|(algorithm, _)| is_chosen(algorithm))
     {
         for keys in [1, OPS].into_iter().filter(|keys| *keys == 1 || algorithm != Algorithm::Sha256) {
-            SIZES.iter().for_each(|size| compare(algorithm, keys, *size));
+            SIZES.iter().for_each(|size| compare(algorithm, kind, keys, *size));
         }
     }
     for (algorithm, keys) in
         [(Algorithm::Aes128Cbc, 1), (Algorithm::Aes128Cbc, OPS), (Algorithm::Aes128Ctr, OPS)]
     {
-        Bare::new(algorithm, keys, 0).with(|run| {
+        Bare::new(algorithm, OpKind::Encrypt, keys, 0).with(|run| {
             let figures = (0..ROUNDS).map(|_| time(&mut *run) / OPS as f64).collect();
             let [median, least, most] = spread(figures);
             println!(

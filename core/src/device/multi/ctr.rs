@@ -13,12 +13,10 @@ use std::array;
 
 use super::Job;
 use super::schedule::Schedule;
-use super::vector::{Block, Vector};
+use super::vector::{Block, Vector, WIDE_VECTORS};
 
 /// Blocks in the widest vector.
 const BLOCKS_MAX: usize = 4;
-/// Vectors of one message at once.
-const WIDE_VECTORS: usize = 8;
 const BLOCK_LEN: usize = size_of::<Block>();
 
 /// Whether the low half of the counter overflows within `len` bytes, or within the vectors that come after.

@@ -84,13 +84,19 @@ impl AesKernel {
         kernels
     }
 
-    /// What a session keeps of its key; `None` when the key's length does not fit.
-    pub(super) fn keys(self, key: &[u8]) -> Option<AesKeys> {
+    /// What a session keeps of its key, for encryption and for decryption; `None` when the key's length does not fit.
+    pub(super) fn keys(self, key: &[u8], decrypts: bool) -> Option<AesKeys> {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Vaes512(vector) => vector.schedule(key).map(AesKeys::Schedule),
+            Self::Vaes512(vector) => {
+                let inverse = if decrypts { Some(vector.inverse_schedule(key)?) } else { None };
+                Some(AesKeys::Schedules(vector.schedule(key)?, inverse))
+            }
             #[cfg(target_arch = "x86_64")]
-            Self::Vaes256(vector) => vector.schedule(key).map(AesKeys::Schedule),
+            Self::Vaes256(vector) => {
+                let inverse = if decrypts { Some(vector.inverse_schedule(key)?) } else { None };
+                Some(AesKeys::Schedules(vector.schedule(key)?, inverse))
+            }
             Self::Gather => Cipher::new(key).map(AesKeys::Cipher),
         }
     }
@@ -99,7 +105,7 @@ impl AesKernel {
 /// A key as its kernel wants it.
 pub(super) enum AesKeys {
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "no kernel of ours"))]
-    Schedule(Box<Schedule>),
+    Schedules(Box<Schedule>, Option<Box<Schedule>>),
     Cipher(Box<Cipher>),
 }
 

@@ -2,9 +2,9 @@
 //!
 //! AES-CBC encryption and SHA-256 are chains: each block waits for the one before, and a core that works on one message
 //! at a time is idle for most of it. A run has up to [`RUN_MAX_OPS`] operations that do not wait for each other, each
-//! with its own session, iv and length; here they go through the core together. AES-CTR, which is parallel within an
-//! operation, is here for its wider vectors and for what it gains on short operations. CBC decryption and chunks of a
-//! hash stream go the way `soft` goes.
+//! with its own session, iv and length; here they go through the core together. AES-CTR and CBC decryption, which are parallel
+//! within an operation, are here for their wider vectors and for what they gain on short operations. Chunks of a hash
+//! stream go the way `soft` goes.
 //!
 //! Which instructions are used is found out when the device is made: VAES on 512 or 256 bits, else the `aes` crate's
 //! calls for several blocks; AVX-512 or SHA-NI, else AVX2, else the `sha2` crate. Each kernel's file says why its time
@@ -40,6 +40,8 @@ use self::vector::Block;
 mod avx;
 #[cfg(target_arch = "x86_64")]
 mod cbc;
+#[cfg(target_arch = "x86_64")]
+mod cbc_decrypt;
 #[cfg(target_arch = "x86_64")]
 mod ctr;
 mod gather;
@@ -166,7 +168,7 @@ impl DirectDevice for Multi {
         let keys = match algorithm.class() {
             Class::Digest => Some(Keys::Hash(Start::hash())),
             Class::Mac => Some(Keys::Hash(Start::hmac(key.expose()))),
-            _ => self.kernels.aes.keys(key.expose()).map(Keys::Aes),
+            class => self.kernels.aes.keys(key.expose(), class == Class::Cbc).map(Keys::Aes),
         };
         self.sessions.open(Box::new(Session { algorithm, keys: keys.ok_or(unknown)?, plain }))
     }
@@ -186,6 +188,7 @@ impl DirectDevice for Multi {
             let sessions = Open(sessions);
             match (algorithm.class(), kind) {
                 (Class::Cbc, OpKind::Encrypt) if run.len() > 1 => self.cbc_encrypt(algorithm, run, sessions),
+                (Class::Cbc, OpKind::Decrypt) => self.cbc_decrypt(algorithm, run, sessions),
                 (Class::Ctr, OpKind::Encrypt | OpKind::Decrypt) => self.ctr(algorithm, run, sessions),
                 (Class::Digest, OpKind::Digest) | (Class::Mac, OpKind::Mac) => {
                     self.kernels
@@ -205,13 +208,17 @@ impl DirectDevice for Multi {
     }
 }
 
+/// Whether an operation is one of whole blocks, and at least one.
+#[inline(always)]
+fn is_of_blocks(op: &DirectOp<'_>, algorithm: Algorithm, kind: OpKind) -> bool {
+    (op.algorithm, op.kind) == (algorithm, kind)
+        && op.data.len().is_multiple_of(size_of::<Block>())
+        && !op.data.is_empty()
+}
+
 impl Multi {
     fn cbc_encrypt(&self, algorithm: Algorithm, run: &mut Run<'_>, sessions: Open<'_>) {
-        let is_wanted = |op: &DirectOp<'_>| {
-            (op.algorithm, op.kind) == (algorithm, OpKind::Encrypt)
-                && op.data.len().is_multiple_of(size_of::<Block>())
-                && !op.data.is_empty()
-        };
+        let is_wanted = |op: &DirectOp<'_>| is_of_blocks(op, algorithm, OpKind::Encrypt);
         match self.kernels.aes {
             #[cfg(target_arch = "x86_64")]
             AesKernel::Vaes512(vector) => {
@@ -227,6 +234,30 @@ impl Multi {
             AesKernel::Gather => {
                 gather::encrypt(Jobs { ops: run.iter_mut(), sessions, is_wanted, keys: ciphered });
             }
+        }
+    }
+
+    #[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables, reason = "no kernel of ours"))]
+    fn cbc_decrypt(&self, algorithm: Algorithm, run: &mut Run<'_>, sessions: Open<'_>) {
+        #[cfg(target_arch = "x86_64")]
+        let is_wanted = |op: &DirectOp<'_>| is_of_blocks(op, algorithm, OpKind::Decrypt);
+        match self.kernels.aes {
+            #[cfg(target_arch = "x86_64")]
+            AesKernel::Vaes512(vector) => {
+                vector.cbc_decrypt(
+                    rounds(algorithm),
+                    Jobs { ops: run.iter_mut(), sessions, is_wanted, keys: inverse },
+                );
+            }
+            #[cfg(target_arch = "x86_64")]
+            AesKernel::Vaes256(vector) => {
+                vector.cbc_decrypt(
+                    rounds(algorithm),
+                    Jobs { ops: run.iter_mut(), sessions, is_wanted, keys: inverse },
+                );
+            }
+            // The crate goes by as many blocks of one message as the processor takes.
+            AesKernel::Gather => run.iter_mut().for_each(|op| plain(op, sessions)),
         }
     }
 
@@ -272,7 +303,15 @@ fn rounds(algorithm: Algorithm) -> Rounds {
 #[cfg(target_arch = "x86_64")]
 fn scheduled(keys: &Keys) -> Option<&Schedule> {
     match keys {
-        Keys::Aes(AesKeys::Schedule(schedule)) => Some(schedule),
+        Keys::Aes(AesKeys::Schedules(schedule, _)) => Some(schedule),
+        _ => None,
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn inverse(keys: &Keys) -> Option<&Schedule> {
+    match keys {
+        Keys::Aes(AesKeys::Schedules(_, Some(inverse))) => Some(inverse),
         _ => None,
     }
 }

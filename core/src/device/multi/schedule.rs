@@ -1,4 +1,4 @@
-//! Round keys of AES in the order of encryption (FIPS 197 section 5.2).
+//! Round keys of AES (FIPS 197 section 5.2), and those of the equivalent inverse cipher (section 5.3.5).
 
 use zeroize::Zeroize;
 
@@ -56,6 +56,19 @@ impl Schedule {
             words[index] = (word ^ u32::from_le_bytes(words[index - given.len()])).to_le_bytes();
         }
         Some(schedule)
+    }
+
+    /// The keys of the equivalent inverse cipher, in the order of decryption. `mix` is InvMixColumns.
+    pub(super) fn inverse(&self, rounds: Rounds, mix: impl Fn(&mut Block)) -> Box<Self> {
+        let mut inverse = Box::new(Self { keys: [[0; 16]; ROUND_KEYS_MAX] });
+        let last = rounds as usize;
+        for (round, key) in inverse.keys[..=last].iter_mut().enumerate() {
+            key.copy_from_slice(&self.keys[last - round]);
+            if round != 0 && round != last {
+                mix(key);
+            }
+        }
+        inverse
     }
 
     /// One of the round keys.

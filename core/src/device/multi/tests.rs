@@ -3,7 +3,10 @@
 use std::cell::RefCell;
 
 use aes::cipher::consts::U16;
-use aes::cipher::{BlockCipherEncrypt, BlockModeEncrypt, BlockSizeUser, KeyInit, KeyIvInit, StreamCipher};
+use aes::cipher::{
+    BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, BlockSizeUser, KeyInit,
+    KeyIvInit, StreamCipher,
+};
 use aes::{Aes128, Aes192, Aes256};
 use hmac::Mac;
 use proptest::collection::vec;
@@ -12,6 +15,9 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::op::{Chain, Iv, Output};
+
+#[cfg(target_arch = "x86_64")]
+mod four;
 
 /// Keys that tests have.
 const KEYS: usize = 5;
@@ -37,16 +43,16 @@ fn text(case: &Case) -> Vec<u8> {
 }
 
 /// What RustCrypto makes of it.
-fn expected(algorithm: Algorithm, case: &Case) -> Vec<u8> {
-    expected_of(algorithm, case, &text(case))
+fn expected(algorithm: Algorithm, kind: OpKind, case: &Case) -> Vec<u8> {
+    expected_of(algorithm, kind, case, &text(case))
 }
 
-fn expected_of(algorithm: Algorithm, case: &Case, text: &[u8]) -> Vec<u8> {
+fn expected_of(algorithm: Algorithm, kind: OpKind, case: &Case, text: &[u8]) -> Vec<u8> {
     let (key, mut data) = (key(algorithm, case.key), text.to_vec());
     match algorithm {
-        Algorithm::Aes128Cbc => cbc::<Aes128>(&key, case, &mut data),
-        Algorithm::Aes192Cbc => cbc::<Aes192>(&key, case, &mut data),
-        Algorithm::Aes256Cbc => cbc::<Aes256>(&key, case, &mut data),
+        Algorithm::Aes128Cbc => cbc::<Aes128>(kind, &key, case, &mut data),
+        Algorithm::Aes192Cbc => cbc::<Aes192>(kind, &key, case, &mut data),
+        Algorithm::Aes256Cbc => cbc::<Aes256>(kind, &key, case, &mut data),
         Algorithm::Aes128Ctr => {
             ::ctr::Ctr128BE::<Aes128>::new_from_slices(&key, &case.iv).unwrap().apply_keystream(&mut data);
         }
@@ -65,16 +71,20 @@ fn expected_of(algorithm: Algorithm, case: &Case, text: &[u8]) -> Vec<u8> {
     data
 }
 
-fn cbc<C>(key: &[u8], case: &Case, data: &mut [u8])
+fn cbc<C>(kind: OpKind, key: &[u8], case: &Case, data: &mut [u8])
 where
-    C: KeyInit + BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>,
+    C: KeyInit + BlockCipherEncrypt + BlockCipherDecrypt + BlockSizeUser<BlockSize = U16>,
 {
-    let mut mode = ::cbc::Encryptor::<C>::new_from_slices(key, &case.iv).unwrap();
-    mode.encrypt_blocks(aes::cipher::Array::slice_as_chunks_mut(data).0);
+    let blocks = aes::cipher::Array::slice_as_chunks_mut(data).0;
+    if kind == OpKind::Encrypt {
+        ::cbc::Encryptor::<C>::new_from_slices(key, &case.iv).unwrap().encrypt_blocks(blocks);
+    } else {
+        ::cbc::Decryptor::<C>::new_from_slices(key, &case.iv).unwrap().decrypt_blocks(blocks);
+    }
 }
 
 /// What a device with these kernels makes of the cases in one run.
-fn by_device(kernels: Kernels, algorithm: Algorithm, cases: &[Case]) -> Vec<Vec<u8>> {
+fn by_device(kernels: Kernels, algorithm: Algorithm, kind: OpKind, cases: &[Case]) -> Vec<Vec<u8>> {
     let device = Multi::with_kernels(kernels);
     let spec = SessionSpec::new(algorithm);
     let handles: Vec<Handle> =
@@ -87,7 +97,7 @@ fn by_device(kernels: Kernels, algorithm: Algorithm, cases: &[Case]) -> Vec<Vec<
         .map(|(((case, iv), data), output)| DirectOp {
             handle: handles[case.key],
             algorithm,
-            kind: algorithm.ops()[0],
+            kind,
             iv,
             aad: &[],
             data,
@@ -173,20 +183,47 @@ fn by_kernel<K>(
 
 /// Each kernel by itself and in a device.
 fn check(algorithm: Algorithm, cases: &[Case]) {
-    let right: Vec<Vec<u8>> = cases.iter().map(|case| expected(algorithm, case)).collect();
-    for kernels in Kernels::all_available() {
-        assert!(by_device(kernels, algorithm, cases) == right, "{kernels:?} {algorithm} {cases:?}");
-        check_kernel(kernels.aes, algorithm, cases, Layout::Apart, &right);
+    // Counter mode decrypts as it encrypts.
+    let kinds = if algorithm.class() == Class::Cbc { algorithm.ops() } else { &algorithm.ops()[..1] };
+    for kind in kinds.iter().copied() {
+        let right: Vec<Vec<u8>> = cases.iter().map(|case| expected(algorithm, kind, case)).collect();
+        for kernels in Kernels::all_available() {
+            let made = by_device(kernels, algorithm, kind, cases);
+            assert!(made == right, "{kernels:?} {algorithm} {kind} {cases:?}");
+            check_kernel(kernels.aes, (algorithm, kind), cases, Layout::Apart, &right);
+        }
     }
 }
 
-fn check_kernel(kernel: AesKernel, algorithm: Algorithm, cases: &[Case], layout: Layout, right: &[Vec<u8>]) {
+fn check_kernel(
+    kernel: AesKernel,
+    (algorithm, kind): (Algorithm, OpKind),
+    cases: &[Case],
+    layout: Layout,
+    right: &[Vec<u8>],
+) {
     if algorithm.class() == Class::Ctr && cases.iter().any(|case| ctr::carries(&case.iv, case.len)) {
         // The device's affair.
         return;
     }
     let table = RefCell::new(KeyTable::new());
     let made = match (kernel, algorithm.class()) {
+        #[cfg(target_arch = "x86_64")]
+        (AesKernel::Vaes512(vector), Class::Cbc) if kind == OpKind::Decrypt => by_kernel(
+            algorithm,
+            cases,
+            layout,
+            |key| vector.inverse_schedule(key),
+            |jobs| vector.cbc_decrypt(rounds(algorithm), jobs),
+        ),
+        #[cfg(target_arch = "x86_64")]
+        (AesKernel::Vaes256(vector), Class::Cbc) if kind == OpKind::Decrypt => by_kernel(
+            algorithm,
+            cases,
+            layout,
+            |key| vector.inverse_schedule(key),
+            |jobs| vector.cbc_decrypt(rounds(algorithm), jobs),
+        ),
         #[cfg(target_arch = "x86_64")]
         (AesKernel::Vaes512(vector), Class::Cbc) => {
             // Few lanes and many.
@@ -230,12 +267,12 @@ fn check_kernel(kernel: AesKernel, algorithm: Algorithm, cases: &[Case], layout:
             |key| vector.schedule(key),
             |jobs| vector.ctr(rounds(algorithm), jobs),
         ),
-        (AesKernel::Gather, Class::Cbc) => {
+        (AesKernel::Gather, Class::Cbc) if kind == OpKind::Encrypt => {
             by_kernel(algorithm, cases, layout, Cipher::new, |jobs| gather::encrypt(jobs))
         }
         _ => return,
     };
-    assert!(made == right, "{kernel:?} {algorithm} {layout:?} {cases:?}");
+    assert!(made == right, "{kernel:?} {algorithm} {kind} {layout:?} {cases:?}");
     assert!(table.borrow().rows.as_flattened().iter().all(|key| *key == [0; 16]), "keys stay in the table");
 }
 
@@ -293,9 +330,10 @@ fn long_messages_whose_lanes_start_one_after_the_other_come_out_right() {
                 len: [2_048, 4_096, 3_008, if index < 32 { 4_080 } else { 16 }][index % 4],
             };
             let cases: Vec<Case> = (0..count).map(case).collect();
-            let right: Vec<Vec<u8>> = cases.iter().map(|case| expected(algorithm, case)).collect();
+            let kind = OpKind::Encrypt;
+            let right: Vec<Vec<u8>> = cases.iter().map(|case| expected(algorithm, kind, case)).collect();
             for kernels in Kernels::all_available() {
-                check_kernel(kernels.aes, algorithm, &cases, layout, &right);
+                check_kernel(kernels.aes, (algorithm, kind), &cases, layout, &right);
             }
         }
     }
@@ -337,7 +375,16 @@ fn round_keys_are_those_of_the_standard() {
             let schedule = vector.schedule(&bytes(key)).unwrap();
             assert_eq!(schedule.key(key.len() / 8 + 6).to_vec(), bytes(last));
         }
-        assert!(vector.schedule(&[0; 15]).is_none());
+        assert!(vector.schedule(&[0; 15]).is_none() && vector.inverse_schedule(&[0; 15]).is_none());
+        // FIPS 197 appendix C.1: the first key of the equivalent inverse cipher, one that is mixed, and the last.
+        let inverse = vector.inverse_schedule(&bytes("000102030405060708090a0b0c0d0e0f")).unwrap();
+        for (round, key) in [
+            (0, "13111d7fe3944a17f307a78b4d2b30c5"),
+            (1, "13aa29be9c8faff6f770f58000f7bf03"),
+            (10, "000102030405060708090a0b0c0d0e0f"),
+        ] {
+            assert_eq!(inverse.key(round).to_vec(), bytes(key));
+        }
     }
 }
 
@@ -389,7 +436,8 @@ fn what_a_kernel_does_not_do_is_done_one_by_one_or_refused() {
         let case = Case { key: 1, iv: [1; 16], len: 64 };
         assert_eq!(data[0], data[8]);
         assert_ne!(data[0], plain);
-        assert_eq!(expected_of(Algorithm::Aes128Cbc, &case, &plain), data[0]);
+        assert_eq!(expected_of(Algorithm::Aes128Cbc, OpKind::Encrypt, &case, &plain), data[0]);
+        assert_eq!(expected_of(Algorithm::Aes128Cbc, OpKind::Decrypt, &case, &plain), data[2]);
     }
 }
 

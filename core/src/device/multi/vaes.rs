@@ -13,7 +13,7 @@ use std::arch::x86_64::*;
 use super::lanes::Gather;
 use super::schedule::{KeyTable, Rounds, Schedule};
 use super::vector::{Block, Vector};
-use super::{Job, cbc, ctr};
+use super::{Job, cbc, cbc_decrypt, ctr};
 
 /// Proof of AVX2 and VAES.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +28,12 @@ impl Vaes256 {
     pub(super) fn schedule(self, key: &[u8]) -> Option<Box<Schedule>> {
         // SAFETY: detection found AES too.
         unsafe { schedule(key) }
+    }
+
+    /// Expands a key for decryption.
+    pub(super) fn inverse_schedule(self, key: &[u8]) -> Option<Box<Schedule>> {
+        // SAFETY: detection found AES too.
+        unsafe { inverse_schedule(key) }
     }
 
     pub(super) fn detect() -> Option<Self> {
@@ -77,6 +83,22 @@ impl Vaes256 {
             }
         }
     }
+
+    /// Decrypts the jobs, whose keys are inverse ones.
+    pub(super) fn cbc_decrypt<'a>(self, rounds: Rounds, jobs: impl Iterator<Item = Job<'a, Schedule>>) {
+        #[target_feature(enable = "avx2,vaes,aes")]
+        fn apply<'a, const ROUNDS: usize>(vector: Vaes256, jobs: impl Iterator<Item = Job<'a, Schedule>>) {
+            cbc_decrypt::apply::<_, 16, ROUNDS>(vector, jobs);
+        }
+        // SAFETY: `self` proves the features.
+        unsafe {
+            match rounds {
+                Rounds::Ten => apply::<10>(self, jobs),
+                Rounds::Twelve => apply::<12>(self, jobs),
+                Rounds::Fourteen => apply::<14>(self, jobs),
+            }
+        }
+    }
 }
 
 impl Vaes512 {
@@ -84,6 +106,12 @@ impl Vaes512 {
     pub(super) fn schedule(self, key: &[u8]) -> Option<Box<Schedule>> {
         // SAFETY: detection found AES too.
         unsafe { schedule(key) }
+    }
+
+    /// Expands a key for decryption.
+    pub(super) fn inverse_schedule(self, key: &[u8]) -> Option<Box<Schedule>> {
+        // SAFETY: detection found AES too.
+        unsafe { inverse_schedule(key) }
     }
 
     pub(super) fn detect() -> Option<Self> {
@@ -139,6 +167,22 @@ impl Vaes512 {
             }
         }
     }
+
+    /// Decrypts the jobs, whose keys are inverse ones.
+    pub(super) fn cbc_decrypt<'a>(self, rounds: Rounds, jobs: impl Iterator<Item = Job<'a, Schedule>>) {
+        #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,aes")]
+        fn apply<'a, const ROUNDS: usize>(vector: Vaes512, jobs: impl Iterator<Item = Job<'a, Schedule>>) {
+            cbc_decrypt::apply::<_, 32, ROUNDS>(vector, jobs);
+        }
+        // SAFETY: `self` proves the features.
+        unsafe {
+            match rounds {
+                Rounds::Ten => apply::<10>(self, jobs),
+                Rounds::Twelve => apply::<12>(self, jobs),
+                Rounds::Fourteen => apply::<14>(self, jobs),
+            }
+        }
+    }
 }
 
 /// Expands a key; AES instructions alone look anything up.
@@ -153,6 +197,25 @@ unsafe fn schedule(key: &[u8]) -> Option<Box<Schedule>> {
     }
     // SAFETY: the caller's duty.
     Schedule::expand(key, |word| unsafe { substitute(word) })
+}
+
+/// Expands a key for decryption.
+///
+/// # Safety
+/// The processor must have AES instructions.
+unsafe fn inverse_schedule(key: &[u8]) -> Option<Box<Schedule>> {
+    #[target_feature(enable = "aes")]
+    fn mix(block: &mut Block) {
+        // SAFETY: sixteen bytes.
+        unsafe {
+            let mixed = _mm_aesimc_si128(_mm_loadu_si128(block.as_ptr().cast()));
+            _mm_storeu_si128(block.as_mut_ptr().cast(), mixed);
+        }
+    }
+    // SAFETY: the caller's duty.
+    let forward = unsafe { schedule(key) }?;
+    // SAFETY: the caller's duty.
+    Some(forward.inverse(Rounds::of(key.len())?, |block| unsafe { mix(block) }))
 }
 
 macro_rules! safe {
@@ -202,6 +265,11 @@ impl Vector for Vaes256 {
     }
 
     #[inline(always)]
+    fn store_first(self, blocks: __m256i, to: &mut Block) {
+        safe!(_mm_storeu_si128(to.as_mut_ptr().cast(), _mm256_castsi256_si128(blocks)))
+    }
+
+    #[inline(always)]
     fn broadcast(self, block: &Block) -> __m256i {
         safe!(_mm256_broadcastsi128_si256(_mm_loadu_si128(block.as_ptr().cast())))
     }
@@ -219,6 +287,21 @@ impl Vector for Vaes256 {
     #[inline(always)]
     fn last_round(self, blocks: __m256i, key: __m256i) -> __m256i {
         safe!(_mm256_aesenclast_epi128(blocks, key))
+    }
+
+    #[inline(always)]
+    fn inverse_round(self, blocks: __m256i, key: __m256i) -> __m256i {
+        safe!(_mm256_aesdec_epi128(blocks, key))
+    }
+
+    #[inline(always)]
+    fn last_inverse_round(self, blocks: __m256i, key: __m256i) -> __m256i {
+        safe!(_mm256_aesdeclast_epi128(blocks, key))
+    }
+
+    #[inline(always)]
+    fn behind(self, before: __m256i, blocks: __m256i) -> __m256i {
+        safe!(_mm256_permute2x128_si256::<0x21>(before, blocks))
     }
 
     #[inline(always)]
@@ -288,6 +371,11 @@ impl Vector for Vaes512 {
     }
 
     #[inline(always)]
+    fn store_first(self, blocks: __m512i, to: &mut Block) {
+        safe!(_mm_storeu_si128(to.as_mut_ptr().cast(), _mm512_castsi512_si128(blocks)))
+    }
+
+    #[inline(always)]
     fn broadcast(self, block: &Block) -> __m512i {
         safe!(_mm512_broadcast_i32x4(_mm_loadu_si128(block.as_ptr().cast())))
     }
@@ -305,6 +393,21 @@ impl Vector for Vaes512 {
     #[inline(always)]
     fn last_round(self, blocks: __m512i, key: __m512i) -> __m512i {
         safe!(_mm512_aesenclast_epi128(blocks, key))
+    }
+
+    #[inline(always)]
+    fn inverse_round(self, blocks: __m512i, key: __m512i) -> __m512i {
+        safe!(_mm512_aesdec_epi128(blocks, key))
+    }
+
+    #[inline(always)]
+    fn last_inverse_round(self, blocks: __m512i, key: __m512i) -> __m512i {
+        safe!(_mm512_aesdeclast_epi128(blocks, key))
+    }
+
+    #[inline(always)]
+    fn behind(self, before: __m512i, blocks: __m512i) -> __m512i {
+        safe!(_mm512_alignr_epi64::<6>(blocks, before))
     }
 
     #[inline(always)]

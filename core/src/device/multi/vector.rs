@@ -6,6 +6,10 @@
 /// A block of AES.
 pub(super) type Block = [u8; 16];
 
+/// Vectors of one message at once, where its blocks do not wait for each other: they keep two units of four cycles'
+/// latency busy.
+pub(super) const WIDE_VECTORS: usize = 8;
+
 /// Vectors of AES blocks. Every operation is one or two instructions whose time does not depend on the data.
 pub(super) trait Vector: Copy {
     /// [`Self::BLOCKS`] blocks side by side.
@@ -17,6 +21,8 @@ pub(super) trait Vector: Copy {
     fn load(self, from: &[Block]) -> Self::Blocks;
     /// Consecutive blocks to memory; `to` has room for at least as many.
     fn store(self, blocks: Self::Blocks, to: &mut [Block]);
+    /// The first block to memory.
+    fn store_first(self, blocks: Self::Blocks, to: &mut Block);
     /// One block in every place.
     fn broadcast(self, block: &Block) -> Self::Blocks;
     /// Exclusive or.
@@ -25,6 +31,12 @@ pub(super) trait Vector: Copy {
     fn round(self, blocks: Self::Blocks, key: Self::Blocks) -> Self::Blocks;
     /// The last round of encryption.
     fn last_round(self, blocks: Self::Blocks, key: Self::Blocks) -> Self::Blocks;
+    /// One round of the equivalent inverse cipher.
+    fn inverse_round(self, blocks: Self::Blocks, key: Self::Blocks) -> Self::Blocks;
+    /// Its last round.
+    fn last_inverse_round(self, blocks: Self::Blocks, key: Self::Blocks) -> Self::Blocks;
+    /// The last block of `before`, then all but the last of `blocks`.
+    fn behind(self, before: Self::Blocks, blocks: Self::Blocks) -> Self::Blocks;
 
     /// Consecutive counters from the big-endian `first` on, each little-endian. The low half of the last one must not
     /// overflow.
