@@ -41,7 +41,7 @@ impl Call {
             Algorithm::Aes128Ctr => Keyed::Ctr(cipher()),
             _ => Keyed::Null,
         };
-        let iv = case.iv_bytes().try_into().unwrap_or([0; 16]);
+        let iv = case.iv.as_slice().try_into().unwrap_or([0; 16]);
         let call = Self { keyed: Arc::new(keyed), iv };
         let mut data = case.input(0);
         call.run(&mut data);

@@ -11,6 +11,8 @@ use sha2::Digest;
 pub struct Case {
     pub algorithm: Algorithm,
     pub bytes: usize,
+    /// The same for every operation, on every side.
+    pub iv: Iv,
 }
 
 /// The buffers that a loop works on in turn, and the digest of the last operation.
@@ -22,7 +24,7 @@ pub struct Buffers {
 
 impl Case {
     pub fn new(algorithm: Algorithm, bytes: usize) -> Self {
-        Self { algorithm, bytes }
+        Self { algorithm, bytes, iv: Iv::new(&iv_bytes(algorithm)).unwrap_or_default() }
     }
 
     pub fn kind(&self) -> OpKind {
@@ -39,18 +41,9 @@ impl Case {
         (0..len).map(|index| (index * 7 + number * 13 + 1) as u8).collect()
     }
 
-    /// The same for every operation, on every side.
-    pub fn iv(&self) -> Iv {
-        Iv::new(&self.iv_bytes()).unwrap_or_default()
-    }
-
-    pub fn iv_bytes(&self) -> Vec<u8> {
-        (0..self.algorithm.iv_len()).map(|index| (index * 3 + 5) as u8).collect()
-    }
-
     pub fn iv_array<const LEN: usize>(&self) -> [u8; LEN] {
         let mut iv = [0; LEN];
-        iv.copy_from_slice(&self.iv_bytes());
+        iv.copy_from_slice(self.iv.as_slice());
         iv
     }
 
@@ -65,7 +58,7 @@ impl Case {
     /// An operation on `data`, cut to its input.
     pub fn request(&self, mut data: Vec<u8>) -> Request {
         data.truncate(self.bytes);
-        Request::new(self.kind(), data).with_iv(self.iv())
+        Request::new(self.kind(), data).with_iv(self.iv)
     }
 
     /// Input number `number`, with room for a tag.
@@ -86,17 +79,17 @@ impl Case {
 
     /// What RustCrypto makes of input number `number` under the key of session number `session`.
     pub fn reference(&self, number: usize, session: usize) -> Vec<u8> {
-        let (key, iv, mut data) = (self.key(session), self.iv_bytes(), self.input(number));
+        let (key, iv, mut data) = (self.key(session), self.iv.as_slice(), self.input(number));
         let refused = "the lengths are the algorithm's";
         match self.algorithm {
             Algorithm::Aes128Cbc => {
-                let cipher = cbc::Encryptor::<aes::Aes128>::new_from_slices(&key, &iv).expect(refused);
+                let cipher = cbc::Encryptor::<aes::Aes128>::new_from_slices(&key, iv).expect(refused);
                 cipher.encrypt_padded::<NoPadding>(&mut data, self.bytes).expect(refused);
             }
-            Algorithm::Aes128Ctr => ctr::Ctr128BE::<aes::Aes128>::new_from_slices(&key, &iv)
+            Algorithm::Aes128Ctr => ctr::Ctr128BE::<aes::Aes128>::new_from_slices(&key, iv)
                 .expect(refused)
                 .apply_keystream(&mut data),
-            Algorithm::Aes256Ctr => ctr::Ctr128BE::<aes::Aes256>::new_from_slices(&key, &iv)
+            Algorithm::Aes256Ctr => ctr::Ctr128BE::<aes::Aes256>::new_from_slices(&key, iv)
                 .expect(refused)
                 .apply_keystream(&mut data),
             Algorithm::Sha256 => data = sha2::Sha256::digest(&data).to_vec(),
@@ -126,6 +119,10 @@ impl Case {
     pub fn title(&self) -> String {
         format!("{} {}", self.algorithm, size(self.bytes))
     }
+}
+
+fn iv_bytes(algorithm: Algorithm) -> Vec<u8> {
+    (0..algorithm.iv_len()).map(|index| (index * 3 + 5) as u8).collect()
 }
 
 /// A size as people write it.
