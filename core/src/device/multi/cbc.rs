@@ -47,7 +47,8 @@ pub(super) fn encrypt<'a, V: Gather, const VECTORS: usize, const LANES: usize, c
     lanes.start(0, first.iv, first.text.as_chunks_mut().0);
     // Lanes without a message, one bit each.
     let mut idle = u32::MAX >> (32 - LANES) & !1;
-    let mut stagger = None;
+    let mut stagger = Stagger::NONE;
+    let mut is_begun = false;
     loop {
         while idle != 0 {
             let Some(job) = jobs.next() else { break };
@@ -56,7 +57,13 @@ pub(super) fn encrypt<'a, V: Gather, const VECTORS: usize, const LANES: usize, c
             keys.set(lane, job.keys);
             lanes.start(lane, job.iv, job.text.as_chunks_mut().0);
         }
-        let limit = stagger.get_or_insert_with(|| Stagger::of(&mut lanes)).next(&mut lanes);
+        if !is_begun {
+            is_begun = true;
+            if !lanes.is_shorter_than(STAGGER_MIN_BLOCKS) {
+                stagger.choose(&mut lanes);
+            }
+        }
+        let limit = if stagger.is_over() { usize::MAX } else { stagger.next(&mut lanes) };
         let ended = if keys.is_one() {
             let keys = keys.of[0];
             lanes.stretch::<V, VECTORS, ROUNDS>(vector, limit, |round, _| vector.broadcast(keys.key(round)))
@@ -132,51 +139,48 @@ impl<'a, const LANES: usize> Keys<'a, LANES> {
 struct Stagger<const LANES: usize> {
     /// In lines.
     delays: [u8; LANES],
-    /// Lines since the first lanes began, while some have not.
-    lines: Option<u8>,
+    /// Lines since the first lanes began.
+    lines: u8,
+    /// Lines until the last one begins.
+    most: u8,
 }
 
 impl<const LANES: usize> Stagger<LANES> {
-    /// Chosen by where the messages lie; lanes that wait are put to rest.
+    const NONE: Self = Self { delays: [0; LANES], lines: 0, most: 0 };
+
+    /// Whether all have begun.
     #[inline(always)]
-    fn of(lanes: &mut Lanes<'_, LANES>) -> Self {
-        if lanes.is_shorter_than(STAGGER_MIN_BLOCKS) {
-            Self { delays: [0; LANES], lines: None }
-        } else {
-            Self::chosen(lanes)
-        }
+    fn is_over(&self) -> bool {
+        self.lines > self.most || self.most == 0
     }
 
+    /// Chosen by where the messages lie; lanes that wait are put to rest.
     #[cold]
-    fn chosen(lanes: &mut Lanes<'_, LANES>) -> Self {
+    fn choose(&mut self, lanes: &mut Lanes<'_, LANES>) {
         let mut taken = [0; SETS];
-        let mut delays = [0; LANES];
         for lane in 0..LANES {
             let line = lanes.address(lane) / LINE_LEN;
             // A lane that begins later is as many lines behind.
             let set = |delay: u8| line.wrapping_sub(usize::from(delay)) % SETS;
             let delay = (0..LANES as u8).find(|delay| taken[set(*delay)] < SET_LANES_MAX).unwrap_or(0);
             taken[set(delay)] += 1;
-            delays[lane] = delay;
+            self.delays[lane] = delay;
+            self.most = self.most.max(delay);
             if delay > 0 {
                 lanes.hold(lane);
             }
         }
-        Self { delays, lines: delays.iter().any(|delay| *delay > 0).then_some(0) }
     }
 
     /// Lets lanes begin whose time has come, and gives the most steps until it has for others.
-    #[inline(always)]
+    #[cold]
     fn next(&mut self, lanes: &mut Lanes<'_, LANES>) -> usize {
-        let Some(lines) = self.lines else { return usize::MAX };
-        let mut most = 0;
         for (lane, delay) in self.delays.iter().enumerate() {
-            if *delay > 0 && *delay == lines {
+            if *delay > 0 && *delay == self.lines {
                 lanes.release(lane);
             }
-            most = most.max(*delay);
         }
-        self.lines = (lines < most).then_some(lines + 1);
-        if lines < most { LINE_BLOCKS } else { usize::MAX }
+        self.lines += 1;
+        if self.is_over() { usize::MAX } else { LINE_BLOCKS }
     }
 }

@@ -14,7 +14,9 @@ use super::vector::{Block, Vector};
 /// Most steps while a lane rests: it works on a scratch pad of so many blocks.
 const PAD_BLOCKS: usize = 64;
 /// What a lane that rests has left.
-const RESTS: usize = usize::MAX;
+const RESTS: u32 = u32::MAX;
+/// Most blocks of a message.
+const LANE_BLOCKS_MAX: usize = RESTS as usize - 1;
 
 /// Vectors whose blocks come from several places.
 pub(super) trait Gather: Vector {
@@ -39,9 +41,10 @@ pub(super) trait Gather: Vector {
 /// as it held.
 pub(super) struct Lanes<'a, const LANES: usize> {
     pointers: [*mut Block; LANES],
-    left: [usize; LANES],
+    /// In 32 bits, since the least and the most of all lanes are looked for in each stretch.
+    left: [u32; LANES],
     /// What lanes that were put to rest had left, else nothing, and their chains.
-    held: [usize; LANES],
+    held: [u32; LANES],
     held_chain: [Block; LANES],
     /// Last ciphertext block of each lane, or its iv; anything in a lane that rests.
     chain: [Block; LANES],
@@ -63,19 +66,19 @@ impl<'a, const LANES: usize> Lanes<'a, LANES> {
         }
     }
 
-    /// Puts a message of at least one block into a lane that rests.
+    /// Puts a message of at least one block, and less than 2^32 - 1, into a lane that rests.
     #[inline(always)]
     pub(super) fn start(&mut self, lane: usize, iv: &Block, text: &'a mut [Block]) {
-        assert!(!text.is_empty());
+        assert!((1..=LANE_BLOCKS_MAX).contains(&text.len()));
         self.chain[lane] = *iv;
-        self.left[lane] = text.len();
+        self.left[lane] = text.len() as u32;
         self.pointers[lane] = text.as_mut_ptr();
     }
 
     /// Whether the message of the first lane is shorter.
     #[inline(always)]
     pub(super) fn is_shorter_than(&self, blocks: usize) -> bool {
-        self.left[0] < blocks
+        (self.left[0] as usize) < blocks
     }
 
     /// Where a lane's message lies.
@@ -110,19 +113,16 @@ impl<'a, const LANES: usize> Lanes<'a, LANES> {
         key: impl Fn(usize, usize) -> V::Blocks,
     ) -> Option<u32> {
         const { assert!(LANES == VECTORS * V::BLOCKS) };
-        let mut steps = limit;
-        let mut resting = 0;
-        for left in self.left {
-            steps = steps.min(left);
-            resting += usize::from(left == RESTS);
-        }
-        if resting == LANES {
+        let least = self.left.iter().fold(RESTS, |least, left| least.min(*left));
+        let most = self.left.iter().fold(0, |most, left| most.max(*left));
+        if least == RESTS {
             return None;
         }
+        let mut steps = limit.min(least as usize);
         // All that rest scribble on the same pad: what stands there is nobody's text.
         let mut pad: Option<[Block; PAD_BLOCKS]> = None;
         let mut at = self.pointers;
-        if resting > 0 {
+        if most == RESTS {
             steps = steps.min(PAD_BLOCKS);
             let pad = pad.insert([[0; 16]; PAD_BLOCKS]).as_mut_ptr();
             at = array::from_fn(|lane| if self.left[lane] == RESTS { pad } else { self.pointers[lane] });
@@ -144,9 +144,16 @@ impl<'a, const LANES: usize> Lanes<'a, LANES> {
             }
             for place in 0..VECTORS {
                 state[place] = vector.last_round(state[place], key(ROUNDS, place));
+            }
+            for place in 0..VECTORS {
                 // SAFETY: as for `gather`.
                 unsafe { vector.scatter(state[place], &at[place * V::BLOCKS..][..V::BLOCKS], step) };
             }
+        }
+        if steps == most as usize {
+            // Messages of one length end together: nothing is left of any.
+            self.left = [RESTS; LANES];
+            return Some(u32::MAX >> (32 - LANES));
         }
         for place in 0..VECTORS {
             vector.store(state[place], &mut self.chain[place * V::BLOCKS..][..V::BLOCKS]);
@@ -156,8 +163,9 @@ impl<'a, const LANES: usize> Lanes<'a, LANES> {
             let left = self.left[lane];
             let taken = if left == RESTS { 0 } else { steps };
             self.pointers[lane] = self.pointers[lane].wrapping_add(taken);
-            self.left[lane] = if left == taken { RESTS } else { left - taken };
-            ended |= u32::from(left == taken) << lane;
+            // No more than what is left, so it has as few bits.
+            self.left[lane] = if left as usize == taken { RESTS } else { left - taken as u32 };
+            ended |= u32::from(left as usize == taken) << lane;
         }
         Some(ended)
     }

@@ -208,12 +208,12 @@ impl DirectDevice for Multi {
     }
 }
 
-/// Whether an operation is one of whole blocks, and at least one.
+/// Whether an operation is one of whole blocks, at least one, and not more than lanes count (64 GiB).
 #[inline(always)]
 fn is_of_blocks(op: &DirectOp<'_>, algorithm: Algorithm, kind: OpKind) -> bool {
     (op.algorithm, op.kind) == (algorithm, kind)
         && op.data.len().is_multiple_of(size_of::<Block>())
-        && !op.data.is_empty()
+        && (1..u32::MAX as usize).contains(&(op.data.len() / size_of::<Block>()))
 }
 
 impl Multi {
