@@ -68,7 +68,8 @@ impl Context {
         Err(first.unwrap_or_else(|| Failure::new(Exit::NoServer, "no server")))
     }
 
-    async fn connect(&self, address: &Address) -> Result<Client, Failure> {
+    /// A connection to the server at `address`.
+    pub async fn connect(&self, address: &Address) -> Result<Client, Failure> {
         let connecting = Client::connect(address);
         let client = match tokio::time::timeout(self.global.timeout, connecting).await {
             Ok(client) => client?,

@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
-use acrypto_tests::{Ended, Scratch};
+use acrypto_tests::{Daemon, Ended, Scratch, piped, signal_to, wait};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 /// Keys of a result that the command promises.
@@ -153,7 +154,7 @@ fn what_is_wrong_is_refused_before_anything_is_measured() {
         ("--assert ops", 2, "'ops' is not FIELD"),
         ("--assert op_per_s>1", 2, "results have no field 'op_per_s'"),
         ("--assert alg>1", 2, "'alg' is no number"),
-        ("--connect unix:/nowhere", 2, "a runtime of its own"),
+        ("--connect unix:/nowhere", 3, "no server at 'unix:/nowhere'"),
     ] {
         let said = refused(line, code);
         assert!(said.starts_with("acrypto: ") && said.contains(word), "{line}: {said}");
@@ -196,4 +197,103 @@ fn two_measurements_are_compared_and_what_is_only_in_one_is_named() {
     scratch.write("other.json", "{\"schema\":2}");
     assert!(refusal("bench compare other.json a.json", 2).contains("another schema"));
     assert!(refusal("bench compare a.json", 2).contains("B.json"));
+}
+
+#[test]
+fn a_daemon_is_measured_with_every_ptest_sessions_and_clients() {
+    let daemon = Daemon::start();
+    for ptest in ["throughput", "latency", "verify"] {
+        let line = format!(
+            "bench run --warmup 0s --ptest {ptest} --alg aes-128-cbc --alg aes-256-gcm --alg sha256 --size 256 --burst 1 --burst 100 --sessions 3 --clients 2 --ops 201"
+        );
+        let data = daemon.data(&line);
+        let rows = data["results"].as_array().unwrap();
+        assert_eq!(rows.len(), 6);
+        for row in rows {
+            assert!(KEYS.iter().all(|key| !row[*key].is_null()), "{row}");
+            assert_eq!((&row["ptest"], &row["ops"]), (&json!(ptest), &json!(201)), "{row}");
+            assert_eq!((&row["errors"], &row["lb"]), (&json!(0), &json!("simple_lb")), "{row}");
+            let mut kinds = row["device"].as_str().unwrap().split('+');
+            assert!(kinds.all(|kind| ["multi", "aws-lc", "soft"].contains(&kind)), "{row}");
+            let number = |key: &str| row[key].as_f64().unwrap();
+            assert!(0.0 < number("p50_ns") && number("p50_ns") <= number("p999_ns"), "{row}");
+        }
+    }
+    let stats = daemon.data("stats show");
+    assert!(stats["completed_ops"].as_u64().unwrap() >= 3 * 6 * 201, "{stats}");
+}
+
+#[test]
+fn the_longest_operation_through_a_daemon_is_a_control_message_s() {
+    let daemon = Daemon::start();
+    let data =
+        daemon.data("bench run --warmup 0s --ptest verify --alg aes-256-gcm --size 32K --burst 2 --ops 40");
+    assert_eq!((&data["results"][0]["ops"], &data["results"][0]["errors"]), (&json!(40), &json!(0)));
+}
+
+#[test]
+fn a_device_of_a_daemon_is_used_alone() {
+    let daemon = Daemon::start();
+    let line = "bench run --warmup 0s --alg sha256 --size 1K --ops 500 --device";
+    for device in ["soft", "soft1"] {
+        let rows = daemon.data(&format!("{line} {device}"));
+        assert_eq!(rows["results"][0]["device"], device);
+    }
+    let stats = daemon.data("stats show");
+    let devices = stats["devices"].as_array().unwrap();
+    let taken = |device: &&Value| device["finished_ops"].as_u64().unwrap() > 0;
+    assert!(devices.iter().filter(taken).all(|device| device["name"].as_str().unwrap().starts_with("soft")));
+}
+
+#[test]
+fn what_a_daemon_cannot_do_is_refused_before_anything_is_measured() {
+    let daemon = Daemon::start();
+    for (line, code, word) in [
+        (
+            "--alg sha256 --size 64 --size 64K",
+            2,
+            "65536 bytes are too many for an operation through a daemon",
+        ),
+        ("--alg sha256 --lb round_robin_lb", 2, "'--lb' would switch the balancer of everybody"),
+        ("--alg sha256 --device gpu0", 4, "'gpu0' not found"),
+        ("--alg sha256 --device kind:gpu", 4, "'kind:gpu' not found"),
+        ("--alg sha512 --device multi", 5, "device 'kind:multi' is not in service or does not have sha512"),
+        ("--alg sha256 --device any", 2, "'any' names no device"),
+        ("--alg null", 5, "no device of the daemon that is in service has null"),
+        ("--alg random --ptest verify", 2, "nothing to verify"),
+        ("--alg aes-128-cbc --size 100", 2, "a multiple of 16 bytes"),
+    ] {
+        let ended = daemon.run(&format!("bench run {line} --for 60s")).expect_code(code);
+        assert!(ended.stderr.contains(word), "{line}: {}", ended.stderr);
+    }
+    assert_eq!(sessions(&daemon), 0);
+    let embedded = daemon.run("bench run --connect embedded --alg null --size 64 --ops 10 --warmup 0s");
+    embedded.expect_code(0);
+}
+
+fn sessions(daemon: &Daemon) -> usize {
+    daemon.data("session list")["sessions"].as_array().unwrap().len()
+}
+
+#[test]
+fn an_interrupted_measurement_leaves_no_session_behind() {
+    let daemon = Daemon::start();
+    let mut command = daemon.acrypto("bench run --alg sha256 --size 64 --for 1h --clients 2 --sessions 5");
+    let child = piped(&mut command).spawn().unwrap();
+    while sessions(&daemon) < 10 {}
+    signal_to(&child, Signal::INT);
+    assert_eq!(wait(child).code, 130);
+    while sessions(&daemon) > 0 {}
+}
+
+#[test]
+fn a_daemon_that_goes_away_ends_the_measurement() {
+    let mut daemon = Daemon::start();
+    let mut command = daemon.acrypto("bench run --alg sha256 --size 64 --for 1h --clients 2");
+    let child = piped(&mut command).spawn().unwrap();
+    while sessions(&daemon) < 2 {}
+    daemon.kill();
+    let ended = wait(child);
+    assert!([3, 7].contains(&ended.code), "{ended:?}");
+    assert!(ended.stderr.starts_with("acrypto: "), "{ended:?}");
 }

@@ -1,4 +1,4 @@
-//! Clients: threads that submit as fast as answers come back.
+//! Clients: threads that submit as fast as answers come back. Those here submit to a runtime of this process.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -24,28 +24,43 @@ pub struct Clients {
 }
 
 /// Run until stopped or until so many operations are done.
-type Order = Option<u64>;
+pub type Order = Option<u64>;
+
+/// Carries out orders on a thread of its own.
+pub trait Worker: Send + 'static {
+    /// Works, and counts.
+    fn run(&mut self, order: Order) -> Result<Tally, Failure>;
+}
 
 impl Clients {
-    /// Opens the sessions and starts the threads.
+    /// Opens the sessions of `count` clients in a runtime of this process and starts their threads.
     pub fn start(runtime: &Runtime, work: &Work, ptest: Ptest, count: u32) -> Result<Self, Failure> {
+        Self::start_with(work, count, |first, stop| {
+            let sessions: Vec<Session> = (first..first + u64::from(work.sessions))
+                .map(|session| runtime.session(work.spec(), work.key(session)))
+                .collect::<Result<_, _>>()?;
+            Client::new(work.clone(), ptest, first, sessions, stop)
+        })
+    }
+
+    /// Starts `count` threads, each with a worker made for the sessions from a number on and for the flag that stops it.
+    pub fn start_with<W: Worker>(
+        work: &Work,
+        count: u32,
+        worker: impl Fn(u64, Arc<AtomicBool>) -> Result<W, Failure>,
+    ) -> Result<Self, Failure> {
         let (answer, answers) = mpsc::channel();
         let stop = Arc::new(AtomicBool::new(false));
         let mut orders = Vec::new();
         for number in 0..u64::from(count) {
             let (order, inbox) = mpsc::channel();
-            let first = number * u64::from(work.sessions);
-            let sessions: Vec<Session> = (first..first + u64::from(work.sessions))
-                .map(|session| runtime.session(work.spec(), work.key(session)))
-                .collect::<Result<_, _>>()?;
-            let stop = Arc::clone(&stop);
-            let mut client = Client::new(work.clone(), ptest, first, sessions, stop)?;
+            let mut worker = worker(number * u64::from(work.sessions), Arc::clone(&stop))?;
             let answer = answer.clone();
             thread::Builder::new()
                 .name("client".to_owned())
                 .spawn(move || {
                     while let Ok(order) = inbox.recv() {
-                        if answer.send(client.run(order)).is_err() {
+                        if answer.send(worker.run(order)).is_err() {
                             return;
                         }
                     }
@@ -155,7 +170,9 @@ impl Client {
         };
         Ok(Self { sessions, ring, stop, desk })
     }
+}
 
+impl Worker for Client {
     fn run(&mut self, order: Order) -> Result<Tally, Failure> {
         let limit = order.unwrap_or(u64::MAX);
         self.desk.tally = Tally::default();

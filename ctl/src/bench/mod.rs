@@ -1,10 +1,11 @@
-//! `bench`: measures a runtime of this process, and beside it the direct library call.
+//! `bench`: measures a runtime of this process or of a daemon, and beside it the direct library call.
 
 mod assertion;
 mod client;
 mod compare;
 mod direct;
 mod reference;
+mod remote;
 mod tally;
 mod work;
 
@@ -19,6 +20,7 @@ use serde_json::{Value, json};
 use self::assertion::Assertion;
 use self::client::Clients;
 use self::direct::Direct;
+use self::remote::Daemon;
 use self::tally::Tally;
 use self::work::Work;
 use crate::cli::{BenchArgs, BenchCommand, Ptest};
@@ -32,6 +34,10 @@ use crate::{suggest, units};
 const PARTS: u64 = 8;
 /// Devices of the runtime that measures the framework.
 const NULL_DEVICES: usize = 2;
+/// Bytes an operation where none are named.
+const SIZES: [usize; 3] = [64, 4 << 10, 64 << 10];
+/// The same through a daemon, whose longest is that of a control message.
+const DAEMON_SIZES: [usize; 3] = [64, 4 << 10, 32 << 10];
 /// Balancer of a measurement that names none.
 const BALANCER: &str = "simple_lb";
 
@@ -88,19 +94,21 @@ async fn measure_and_print(context: &Context, arguments: BenchArgs) -> Result<Ex
     let algorithms = arguments.alg.iter().map(|name| name.parse()).collect::<Result<Vec<Algorithm>, _>>()?;
     let assertions =
         arguments.assert.iter().map(|text| text.parse()).collect::<Result<Vec<Assertion>, Failure>>()?;
-    if !matches!(context.named_address()?, None | Some(Address::Embedded)) {
-        return Err(Failure::usage("'bench run' measures a runtime of its own, not a daemon")
-            .with_hint("pass --connect embedded; 'acrypto load start' puts work on a daemon"));
-    }
+    let daemon = context.named_address()?.filter(|address| *address != Address::Embedded);
     let (is_csv, is_verify) = (arguments.csv, arguments.ptest == Ptest::Verify);
     let context_of_thread = context.clone();
-    let rows = tokio::task::spawn_blocking(move || measure_all(&context_of_thread, &arguments, &algorithms))
+    let measure = move || match daemon {
+        None => measure_all(&context_of_thread, &arguments, &algorithms).map(|rows| (None, rows)),
+        Some(address) => measure_daemon(&context_of_thread, &address, &arguments, &algorithms)
+            .map(|(epoch, rows)| (Some(epoch), rows)),
+    };
+    let (epoch, rows) = tokio::task::spawn_blocking(measure)
         .await
         .map_err(|_| Failure::new(Exit::Bug, "the measurement panicked"))??;
     if is_csv {
         output::write_text(&csv(&rows, context.global.no_headers))?;
     } else {
-        context.printer.rows(None, "results", COLUMNS, &rows)?;
+        context.printer.rows(epoch, "results", COLUMNS, &rows)?;
     }
     let mut complaints: Vec<String> = Vec::new();
     for row in &rows {
@@ -122,38 +130,60 @@ fn csv(rows: &[Value], is_bare: bool) -> String {
     header.into_iter().chain(rows.iter().map(line)).map(|line| line + "\n").collect()
 }
 
+/// Every size with every burst, of one algorithm; what is wrong with them is said here.
+fn works(arguments: &BenchArgs, algorithm: Algorithm, sizes: &[usize]) -> Result<Vec<Work>, Failure> {
+    if arguments.ptest == Ptest::Verify && !algorithm.is_deterministic() {
+        return Err(Failure::usage(format!("{algorithm} gives other bytes each time: nothing to verify")));
+    }
+    let sizes = if arguments.size.is_empty() { sizes } else { &arguments.size };
+    let pairs = sizes.iter().flat_map(|size| arguments.burst.iter().map(move |burst| (*size, *burst)));
+    let work = |(size_bytes, burst_ops)| Work::new(algorithm, size_bytes, burst_ops, arguments.sessions);
+    let works: Vec<Work> = pairs.map(work).collect();
+    works.iter().try_for_each(|work| work.check(arguments.clients))?;
+    Ok(works)
+}
+
 fn measure_all(
     context: &Context,
     arguments: &BenchArgs,
     algorithms: &[Algorithm],
 ) -> Result<Vec<Value>, Failure> {
-    let BenchArgs { size, burst, sessions, clients, .. } = arguments;
-    let work = |algorithm: &Algorithm| {
-        let sizes = size.iter().flat_map(|size_bytes| burst.iter().map(move |burst| (*size_bytes, *burst)));
-        let algorithm = *algorithm;
-        sizes.map(move |(size_bytes, burst_ops)| Work::new(algorithm, size_bytes, burst_ops, *sessions))
-    };
     // What is wrong is said before anything is measured.
     for algorithm in algorithms {
-        if arguments.ptest == Ptest::Verify && !algorithm.is_deterministic() {
-            return Err(Failure::usage(format!(
-                "{algorithm} gives other bytes each time: nothing to verify"
-            )));
-        }
-        work(algorithm).try_for_each(|work| work.check(*clients))?;
+        works(arguments, *algorithm, &SIZES)?;
         runtime_for(*algorithm, arguments)?.shutdown();
     }
     let mut rows = Vec::new();
     for algorithm in algorithms {
         let runtime = runtime_for(*algorithm, arguments)?;
-        for work in work(algorithm) {
-            let Work { size_bytes, burst_ops, .. } = work;
-            context.printer.note(&format!("{algorithm}, {size_bytes} bytes, burst {burst_ops}"));
-            rows.push(measure(&runtime, arguments, work)?);
+        for work in works(arguments, *algorithm, &SIZES)? {
+            context.printer.note(&work.to_string());
+            rows.push(measure(&Subject::Embedded(&runtime), arguments, &work)?);
         }
         runtime.shutdown();
     }
     Ok(rows)
+}
+
+/// The same through a daemon; gives its epoch too.
+fn measure_daemon(
+    context: &Context,
+    address: &Address,
+    arguments: &BenchArgs,
+    algorithms: &[Algorithm],
+) -> Result<(u32, Vec<Value>), Failure> {
+    let daemon = Daemon::connect(context, address, arguments)?;
+    let mut all = Vec::new();
+    for algorithm in algorithms {
+        all.extend(works(arguments, *algorithm, &DAEMON_SIZES)?);
+    }
+    all.iter().try_for_each(|work| daemon.check(work))?;
+    let mut rows = Vec::new();
+    for work in &all {
+        context.printer.note(&work.to_string());
+        rows.push(measure(&Subject::Daemon(&daemon), arguments, work)?);
+    }
+    Ok((daemon.epoch(), rows))
 }
 
 /// The kind of device that is measured with an algorithm.
@@ -180,15 +210,54 @@ fn runtime_for(algorithm: Algorithm, arguments: &BenchArgs) -> Result<Runtime, F
     Ok(runtime)
 }
 
-fn measure(runtime: &Runtime, arguments: &BenchArgs, work: Work) -> Result<Value, Failure> {
+/// What is measured.
+enum Subject<'a> {
+    Embedded(&'a Runtime),
+    Daemon(&'a Daemon),
+}
+
+impl Subject<'_> {
+    fn clients(&self, arguments: &BenchArgs, work: &Work) -> Result<Clients, Failure> {
+        let (ptest, count) = (arguments.ptest, arguments.clients);
+        match self {
+            Self::Embedded(runtime) => Clients::start(runtime, work, ptest, count),
+            Self::Daemon(daemon) => daemon.clients(work, ptest, count),
+        }
+    }
+
+    /// Times by the runtime's own clock; those of a daemon have other people's operations in them, so that clients time theirs.
+    fn times(&self) -> Option<Histogram> {
+        match self {
+            Self::Embedded(runtime) => Some(histogram(&runtime.stats().total)),
+            Self::Daemon(_) => None,
+        }
+    }
+
+    /// What carried out the operations.
+    fn device(&self, arguments: &BenchArgs, work: &Work) -> String {
+        match self {
+            Self::Embedded(_) => kind(work.algorithm, arguments).to_owned(),
+            Self::Daemon(daemon) => daemon.devices_used(),
+        }
+    }
+
+    fn balancer<'b>(&'b self, arguments: &'b BenchArgs) -> &'b str {
+        match self {
+            Self::Embedded(_) => arguments.lb.as_deref().unwrap_or(BALANCER),
+            Self::Daemon(daemon) => &daemon.balancer,
+        }
+    }
+}
+
+fn measure(subject: &Subject<'_>, arguments: &BenchArgs, work: &Work) -> Result<Value, Failure> {
     let clock = Clock::monotonic();
-    let mut clients = Clients::start(runtime, &work, arguments.ptest, arguments.clients)?;
+    let mut clients = subject.clients(arguments, work)?;
     let has_direct = arguments.clients == 1 && arguments.ptest == Ptest::Throughput;
-    let mut direct = if has_direct { Direct::new(&work)? } else { None };
+    let mut direct = if has_direct { Direct::new(work)? } else { None };
     if !arguments.warmup.is_zero() {
         clients.run_for(arguments.warmup)?;
     }
-    let before = runtime.stats();
+    let before = subject.times();
     let (mut tally, mut elapsed_ns, mut cpu_ns) = (Tally::default(), 0, 0);
     for part in 0..PARTS {
         let (start_ns, start_cpu_ns) = (clock.now().0, process_cpu_ns());
@@ -204,9 +273,9 @@ fn measure(runtime: &Runtime, arguments: &BenchArgs, work: Work) -> Result<Value
             direct.run_for(&clock, Duration::from_nanos(part_ns / 2));
         }
     }
-    let times = match arguments.ptest {
-        Ptest::Latency => tally.times(),
-        _ => histogram(&runtime.stats().total).sub(&histogram(&before.total)),
+    let times = match (arguments.ptest, subject.times(), before) {
+        (Ptest::Throughput | Ptest::Verify, Some(after), Some(before)) => after.sub(&before),
+        _ => tally.times(),
     };
     let ops = tally.ops;
     let seconds = (elapsed_ns as f64 / 1e9).max(f64::MIN_POSITIVE);
@@ -220,8 +289,8 @@ fn measure(runtime: &Runtime, arguments: &BenchArgs, work: Work) -> Result<Value
         "burst_ops": work.burst_ops,
         "sessions": arguments.sessions,
         "clients": arguments.clients,
-        "device": kind(work.algorithm, arguments),
-        "lb": arguments.lb.as_deref().unwrap_or(BALANCER),
+        "device": subject.device(arguments, work),
+        "lb": subject.balancer(arguments),
         "ops": ops,
         "seconds": seconds,
         "cpu_seconds": cpu_ns as f64 / 1e9,

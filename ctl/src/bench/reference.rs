@@ -39,12 +39,29 @@ impl Reference {
 
     /// Whether operation number `operation` gave what it must.
     pub fn agrees(&mut self, operation: u64, data: &[u8], output: &[u8]) -> bool {
+        self.carry_out(operation).is_some_and(|expected| self.data == data && expected.as_slice() == output)
+    }
+
+    /// The same of a digest or MAC, whose input was not sent back.
+    pub fn digests_to(&mut self, operation: u64, output: &[u8]) -> bool {
+        self.carry_out(operation).is_some_and(|expected| expected.as_slice() == output)
+    }
+
+    /// What operation number `operation` must give.
+    #[cfg(test)]
+    pub fn expected(&mut self, operation: u64) -> (Vec<u8>, Vec<u8>) {
+        let output = self.carry_out(operation).unwrap();
+        (self.data.clone(), output.as_slice().to_vec())
+    }
+
+    /// Carries an operation out: what it leaves is in `data`, and what it gives beside is returned.
+    fn carry_out(&mut self, operation: u64) -> Option<Output> {
         let input = &self.inputs[(operation % self.work.burst_ops as u64) as usize];
         let session = (operation % u64::from(self.work.sessions)) as usize;
-        let Some(handle) = self.handles.get(session) else { return data == input && output.is_empty() };
         self.data.clear();
         self.data.extend_from_slice(input);
         let mut expected = Output::NONE;
+        let Some(handle) = self.handles.get(session) else { return Some(expected) };
         let mut ops = [DirectOp {
             handle: *handle,
             algorithm: self.work.algorithm,
@@ -58,7 +75,8 @@ impl Reference {
             result: None,
         }];
         self.soft.execute(&mut ops);
-        ops[0].result == Some(Ok(())) && self.data == data && expected.as_slice() == output
+        let is_done = ops[0].result == Some(Ok(()));
+        is_done.then_some(expected)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What is measured: an algorithm, a length, and operations that anybody can make again from their number.
 
+use std::fmt;
+
 use acrypto_core::{Algorithm, Error, Iv, Key, OpKind, Padding, SessionSpec};
 
 use crate::exit::Failure;
@@ -92,6 +94,12 @@ impl Work {
     /// Bytes of digest or MAC that an operation gives.
     pub fn output_len(&self) -> usize {
         if self.algorithm.is_authenticated() { 0 } else { self.algorithm.output_len() }
+    }
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {} bytes, burst {}", self.algorithm, self.size_bytes, self.burst_ops)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::units;
 /// `bench`
 #[derive(Debug, Subcommand)]
 pub enum BenchCommand {
-    /// Run a measurement on a runtime of its own
+    /// Run a measurement on a runtime of its own, or with --connect through a daemon
     Run(BenchArgs),
     /// Print how many times one measurement is the other; both are what 'bench run --json' printed
     Compare {
@@ -26,7 +26,8 @@ pub enum BenchCommand {
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Ptest {
-    /// Operations and bytes a second; percentiles are the runtime's own, of the granularity of a run
+    /// Operations and bytes a second; percentiles are the runtime's own, of the granularity of a run, but through a
+    /// daemon the client's
     Throughput,
     /// Time from before submission until the result is in the client's hands, by the client's clock
     Latency,
@@ -54,16 +55,17 @@ pub struct BenchArgs {
     /// Algorithm; may be given several times (null measures the framework)
     #[arg(long, value_name = "A", default_values = ["aes-128-ctr", "aes-256-gcm", "aes-256-cbc", "chacha20-poly1305", "sha256", "hmac-sha256"])]
     pub alg: Vec<String>,
-    /// Bytes an operation; may be given several times
-    #[arg(long, value_name = "N", default_values = ["64", "4K", "64K"], value_parser = units::parse_size)]
+    /// Bytes an operation, through a daemon at most 32K; may be given several times [default: 64 4K 64K, through a daemon
+    /// 32K at last]
+    #[arg(long, value_name = "N", value_parser = units::parse_size)]
     pub size: Vec<usize>,
-    /// Operations submitted together; 1 awaits each; may be given several times
+    /// Operations submitted together, through a daemon in flight at once; 1 awaits each; may be given several times
     #[arg(long, value_name = "N", default_values = ["32"], value_parser = burst)]
     pub burst: Vec<usize>,
     /// Sessions, each with a key of its own, that each client uses in turn
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub sessions: u32,
-    /// Clients submitting side by side, each on a thread of its own
+    /// Clients submitting side by side, each on a thread of its own, and with a connection of its own to a daemon
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub clients: u32,
     /// Length of each measurement
@@ -72,10 +74,11 @@ pub struct BenchArgs {
     /// Operations of each measurement, instead of a length
     #[arg(long, value_name = "N", conflicts_with = "for_duration", value_parser = clap::value_parser!(u64).range(1..))]
     pub ops: Option<u64>,
-    /// Kind of device, one a core, two of null [default: the best one that is built in]
+    /// Kind of device, one a core, two of null; of a daemon, a device or kind that alone is used [default: the best one that
+    /// is built in; what the daemon picks]
     #[arg(long, value_name = "D")]
     pub device: Option<String>,
-    /// Balancer [default: simple_lb]
+    /// Balancer of a runtime of its own [default: simple_lb]
     #[arg(long, value_name = "NAME")]
     pub lb: Option<String>,
     /// Time to run before measuring

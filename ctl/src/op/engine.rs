@@ -319,7 +319,8 @@ fn lost() -> Failure {
         .with_hint("nothing was written to the output; start the command again")
 }
 
-fn wire_kind(kind: OpKind) -> acrypto_netlink::message::OpKind {
+/// The protocol's name of an operation.
+pub fn wire_kind(kind: OpKind) -> acrypto_netlink::message::OpKind {
     acrypto_netlink::message::OpKind::from_number(kind as u32).unwrap_or_default()
 }
 

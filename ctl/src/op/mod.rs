@@ -13,7 +13,7 @@ mod sums;
 pub mod target;
 mod whole;
 
-pub use engine::is_stream;
+pub use engine::{is_stream, wire_kind};
 
 use tokio::sync::oneshot;
 
