@@ -273,6 +273,8 @@ pub(crate) struct SessionState {
     pub(crate) rekeys: AtomicU64,
     /// Number of the current context, 0 when the session is closed.
     pub(crate) current_number: AtomicU64,
+    /// Where it was found last among the contexts that are open on a device.
+    pub(crate) place: AtomicU32,
     /// What its requests must be, if it has no route.
     pub(crate) rules: Rules,
     /// No route and no order: a submitter may carry its operations out at once.

@@ -192,6 +192,7 @@ impl Shared {
                 tenant: Arc::clone(&tenant),
                 created,
                 handles: OnceLock::new(),
+                place: AtomicU32::new(0),
                 live: AtomicU64::new(2),
                 closed: AtomicBool::new(false),
                 binding: AtomicU32::new(binding.0),

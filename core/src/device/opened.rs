@@ -6,14 +6,20 @@ use std::sync::Arc;
 
 use super::Handle;
 use crate::context::Context;
+use crate::key::Uses;
 use crate::stats::tally::Tally;
+use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::tenant::Tenant;
 
 /// A context, at one of its stages, that is open on the device.
 #[derive(Debug)]
 pub(crate) struct Open {
+    /// Of the context, at this stage.
+    number: u64,
     pub(crate) context: Arc<Context>,
     pub(crate) handle: Handle,
+    /// As the context has them.
+    pub(crate) uses: Uses,
     pub(crate) used: u64,
     /// Of the session, on this device under this context.
     tally: Arc<Tally>,
@@ -86,6 +92,18 @@ impl Opened {
         }
     }
 
+    /// As [`Opened::find`], for one that was most likely found at this place before.
+    #[inline]
+    pub(crate) fn find_near(&mut self, number: u64, place: &AtomicU32) -> Option<usize> {
+        let near = place.load(Ordering::Relaxed) as usize;
+        if self.at(near).is_some_and(|open| open.number == number) {
+            return Some(near);
+        }
+        let found = self.find(number)?;
+        place.store(found as u32, Ordering::Relaxed);
+        Some(found)
+    }
+
     /// The context at a place that was just found.
     #[inline]
     pub(crate) fn at(&self, place: usize) -> Option<&Open> {
@@ -109,7 +127,8 @@ impl Opened {
     pub(crate) fn insert(&mut self, number: u64, context: Arc<Context>, handle: Handle, used: u64) -> usize {
         let tally = context.session.inline.part();
         let tenant_tally = self.join(&context.session.tenant);
-        let open = Some(Open { context, handle, used, tally, tenant_tally });
+        let uses = context.uses;
+        let open = Some(Open { number, context, handle, uses, used, tally, tenant_tally });
         let place = match self.free.pop() {
             Some(place) => {
                 self.entries[place] = open;

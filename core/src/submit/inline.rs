@@ -408,13 +408,17 @@ impl Shared {
             Some(context) => context.number,
             None => session.current_number.load(Ordering::Acquire),
         };
-        // To open one more could mean to close one that the run uses.
-        if !is_first && device.is_full_of_sessions(exec) && exec.sessions.find(number).is_none() {
-            return None;
-        }
-        let (place, handle) = self.open_inline(device, exec, session, order.pinned, number)?;
-        let uses = exec.sessions.at(place)?.context.uses;
-        Some(Lookup { session, place, handle, uses })
+        let place = match exec.sessions.find_near(number, &session.place) {
+            Some(place) => place,
+            // To open one more could mean to close one that the run uses.
+            None if !is_first && device.is_full_of_sessions(exec) => return None,
+            None => self.open_inline(device, exec, session, order.pinned, number)?,
+        };
+        exec.uses += 1;
+        let used = exec.uses;
+        let open = exec.sessions.at_mut(place)?;
+        open.used = used;
+        Some(Lookup { session, place, handle: open.handle, uses: open.uses })
     }
 
     /// What the short check does not pass is judged by the long one.
@@ -436,8 +440,8 @@ impl Shared {
         Some(())
     }
 
-    /// Where a context is open on the device. One that is not open there yet is held while it is opened.
-    #[inline(always)]
+    /// Opens a context on the device. It is held meanwhile.
+    #[cold]
     fn open_inline(
         &self,
         device: &Device,
@@ -445,12 +449,13 @@ impl Shared {
         session: &SessionState,
         pinned: Option<&Arc<Context>>,
         number: u64,
-    ) -> Option<(usize, Handle)> {
-        if pinned.is_some() || exec.sessions.find(number).is_some() {
-            return self.open_on(device, exec, number).ok();
+    ) -> Option<usize> {
+        let open = |exec| self.open_on(device, exec, number).ok().map(|(place, _)| place);
+        if pinned.is_some() {
+            return open(exec);
         }
         let held = session.hold_current(1).ok()?;
-        let opened = (held.number == number).then(|| self.open_on(device, exec, number).ok()).flatten();
+        let opened = (held.number == number).then(|| open(exec)).flatten();
         self.release_context(&held, 1);
         opened
     }
