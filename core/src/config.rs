@@ -60,7 +60,7 @@ pub struct Config {
     /// Most balancers registered, the built-in ones included.
     pub balancers_max: usize,
     /// Longest work, by the device's measured rate, that a submitter carries out itself at once, in nanoseconds. 0: it
-    /// always goes through the device's queue.
+    /// always goes through the device's queue. The default, 100 µs, is what a task may well take between two awaits.
     pub inline_max_ns: u64,
     /// How what submitters carry out at once is measured (histograms, rates, arrivals, times of a completion). 2: each run.
     /// 1: each run of four operations or more, and of shorter ones about one in eight, at random, which stands for those
@@ -101,7 +101,7 @@ impl Default for Config {
             repair_backoff_ns: 1_000_000_000,
             plan_max_ns: 1_000_000_000,
             balancers_max: 64,
-            inline_max_ns: 50_000,
+            inline_max_ns: 100_000,
             statistics: 1,
             poll_workers: 0,
             pin_workers: 0,
