@@ -88,7 +88,7 @@ pub fn summary(gains: &[Gain]) -> String {
     let machine = machine::rows();
     let value = |what: &str| machine.iter().find(|row| row[0] == what).map_or("", |row| row[1].as_str());
     format!(
-        "{}\nPer second of processor time, one session; of the ratio within each round the median (least..greatest). {}; {}; {}. All \
+        "{}\nGB per second of processor time, one session; of the ratio within each round the median (least..greatest). {}; {}; {}. All \
          of it, and how: \
          [core/benches/RESULTS.md](core/benches/RESULTS.md).\n",
         markdown(&columns, &rows),
