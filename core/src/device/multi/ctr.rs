@@ -1,8 +1,5 @@
 //! Counter mode (NIST SP 800-38A section 6.5) with a 128-bit big-endian counter that wraps.
 //!
-//! Blocks do not depend on each other: a message goes by all vectors at once as long as it fills them, then by four, two
-//! and one. Nor do messages: short ones overlap in the processor, which has begun the next before one is done.
-//!
 //! Counters are advanced in their low halves; a message during which that carries, one in 2^64 blocks, goes another way
 //! (see [`carries`]).
 //!
@@ -11,9 +8,9 @@
 
 use std::array;
 
-use super::Job;
+use super::parallel::{Forward, Mode, WIDE_VECTORS, rounds};
 use super::schedule::Schedule;
-use super::vector::{Block, Vector, WIDE_VECTORS};
+use super::vector::{Block, Vector};
 
 /// Blocks in the widest vector.
 const BLOCKS_MAX: usize = 4;
@@ -27,81 +24,47 @@ pub(super) fn carries(iv: &Block, len: usize) -> bool {
     u64::from_be_bytes(low).checked_add(blocks as u64).is_none()
 }
 
-/// Encrypts or decrypts every job. All keys must have this many rounds, and no counter may carry.
-#[inline(always)]
-pub(super) fn apply<'a, V: Vector, const WIDE: usize, const ROUNDS: usize>(
-    vector: V,
-    jobs: impl Iterator<Item = Job<'a, Schedule>>,
-) {
-    const { assert!(V::BLOCKS <= BLOCKS_MAX && WIDE == WIDE_VECTORS * V::BLOCKS) };
-    for Job { keys, iv, text } in jobs {
-        let mut counters = vector.counters(iv);
-        let (blocks, part) = text.as_chunks_mut();
-        let (wide, mut rest) = blocks.as_chunks_mut::<WIDE>();
-        for text in wide {
-            take::<V, WIDE_VECTORS, ROUNDS>(vector, keys, &mut counters, text);
-        }
-        if rest.len() >= 4 * V::BLOCKS {
-            let (text, after) = rest.split_at_mut(4 * V::BLOCKS);
-            take::<V, 4, ROUNDS>(vector, keys, &mut counters, text);
-            rest = after;
-        }
-        if rest.len() >= 2 * V::BLOCKS {
-            let (text, after) = rest.split_at_mut(2 * V::BLOCKS);
-            take::<V, 2, ROUNDS>(vector, keys, &mut counters, text);
-            rest = after;
-        }
-        if rest.len() >= V::BLOCKS {
-            let (text, after) = rest.split_at_mut(V::BLOCKS);
-            take::<V, 1, ROUNDS>(vector, keys, &mut counters, text);
-            rest = after;
-        }
-        if !rest.is_empty() || !part.is_empty() {
-            // What is left of the last vector: some blocks, and a part of one.
-            let mut last = [[0; BLOCK_LEN]; BLOCKS_MAX];
-            take::<V, 1, ROUNDS>(vector, keys, &mut counters, &mut last);
-            let (whole, of_part) = last.split_at(rest.len());
-            rest.as_flattened_mut().iter_mut().zip(whole.as_flattened()).for_each(|(byte, key)| *byte ^= key);
-            part.iter_mut().zip(of_part.as_flattened()).for_each(|(byte, key)| *byte ^= key);
-        }
-    }
-}
+/// Encryption or decryption of messages whose counters do not carry; it carries counters.
+pub(super) struct Ctr;
 
-/// Works on a text of `VECTORS` vectors or more, and on no more of it.
-#[inline(always)]
-fn take<V: Vector, const VECTORS: usize, const ROUNDS: usize>(
-    vector: V,
-    keys: &Schedule,
-    counters: &mut V::Blocks,
-    text: &mut [Block],
-) {
-    let mut state: [V::Blocks; VECTORS] =
-        array::from_fn(|place| vector.big_endian(vector.advance(*counters, (place * V::BLOCKS) as u64)));
-    *counters = vector.advance(*counters, (VECTORS * V::BLOCKS) as u64);
-    encrypt::<V, VECTORS, ROUNDS>(vector, keys, &mut state);
-    for (place, text) in text.chunks_exact_mut(V::BLOCKS).take(VECTORS).enumerate() {
-        vector.store(vector.xor(state[place], vector.load(text)), text);
+impl Mode for Ctr {
+    #[inline(always)]
+    fn begin<V: Vector>(vector: V, iv: &Block) -> V::Blocks {
+        vector.counters(iv)
     }
-}
 
-#[inline(always)]
-fn encrypt<V: Vector, const VECTORS: usize, const ROUNDS: usize>(
-    vector: V,
-    keys: &Schedule,
-    state: &mut [V::Blocks; VECTORS],
-) {
-    let first = vector.broadcast(keys.key(0));
-    for blocks in &mut *state {
-        *blocks = vector.xor(*blocks, first);
-    }
-    for round in 1..ROUNDS {
-        let key = vector.broadcast(keys.key(round));
-        for blocks in &mut *state {
-            *blocks = vector.round(*blocks, key);
+    #[inline(always)]
+    fn take<V: Vector, const VECTORS: usize, const ROUNDS: usize>(
+        vector: V,
+        keys: &Schedule,
+        counters: &mut V::Blocks,
+        text: &mut [Block],
+    ) {
+        let mut state: [V::Blocks; VECTORS] =
+            array::from_fn(|place| vector.big_endian(vector.advance(*counters, (place * V::BLOCKS) as u64)));
+        *counters = vector.advance(*counters, (VECTORS * V::BLOCKS) as u64);
+        rounds::<Forward, V, VECTORS, ROUNDS>(vector, keys, &mut state);
+        for (place, text) in text.chunks_exact_mut(V::BLOCKS).take(VECTORS).enumerate() {
+            vector.store(vector.xor(state[place], vector.load(text)), text);
         }
     }
-    let last = vector.broadcast(keys.key(ROUNDS));
-    for blocks in state {
-        *blocks = vector.last_round(*blocks, last);
+
+    #[inline(always)]
+    fn end<V: Vector, const ROUNDS: usize>(
+        vector: V,
+        keys: &Schedule,
+        mut counters: V::Blocks,
+        blocks: &mut [Block],
+        part: &mut [u8],
+    ) {
+        const { assert!(V::BLOCKS <= BLOCKS_MAX) };
+        if blocks.is_empty() && part.is_empty() {
+            return;
+        }
+        let mut last = [[0; BLOCK_LEN]; BLOCKS_MAX];
+        Self::take::<V, 1, ROUNDS>(vector, keys, &mut counters, &mut last);
+        let (whole, of_part) = last.split_at(blocks.len());
+        blocks.as_flattened_mut().iter_mut().zip(whole.as_flattened()).for_each(|(byte, key)| *byte ^= key);
+        part.iter_mut().zip(of_part.as_flattened()).for_each(|(byte, key)| *byte ^= key);
     }
 }

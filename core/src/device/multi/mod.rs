@@ -28,27 +28,32 @@ use crate::key::Key;
 use crate::session::SessionSpec;
 use crate::sync::Lock;
 
+use self::cbc_decrypt::CbcDecrypt;
+use self::ctr::Ctr;
 use self::gather::Cipher;
 use self::hash::{HashJob, Start};
 use self::kernels::{AesKernel, AesKeys, Kernels};
-use self::schedule::KeyTable;
+use self::parallel::Mode;
 #[cfg(target_arch = "x86_64")]
-use self::schedule::{Rounds, Schedule};
+use self::schedule::Rounds;
+use self::schedule::{KeyTable, Schedule};
 use self::vector::Block;
 
 #[cfg(target_arch = "x86_64")]
 mod avx;
 #[cfg(target_arch = "x86_64")]
 mod cbc;
-#[cfg(target_arch = "x86_64")]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "no kernel of ours"))]
 mod cbc_decrypt;
-#[cfg(target_arch = "x86_64")]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "no kernel of ours"))]
 mod ctr;
 mod gather;
 mod hash;
 mod kernels;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "no kernel of ours"))]
+mod parallel;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "no kernel of ours"))]
 mod schedule;
 #[cfg(target_arch = "x86_64")]
@@ -237,51 +242,43 @@ impl Multi {
         }
     }
 
-    #[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables, reason = "no kernel of ours"))]
     fn cbc_decrypt(&self, algorithm: Algorithm, run: &mut Run<'_>, sessions: Open<'_>) {
-        #[cfg(target_arch = "x86_64")]
         let is_wanted = |op: &DirectOp<'_>| is_of_blocks(op, algorithm, OpKind::Decrypt);
-        match self.kernels.aes {
-            #[cfg(target_arch = "x86_64")]
-            AesKernel::Vaes512(vector) => {
-                vector.cbc_decrypt(
-                    rounds(algorithm),
-                    Jobs { ops: run.iter_mut(), sessions, is_wanted, keys: inverse },
-                );
-            }
-            #[cfg(target_arch = "x86_64")]
-            AesKernel::Vaes256(vector) => {
-                vector.cbc_decrypt(
-                    rounds(algorithm),
-                    Jobs { ops: run.iter_mut(), sessions, is_wanted, keys: inverse },
-                );
-            }
-            // The crate goes by as many blocks of one message as the processor takes.
-            AesKernel::Gather => run.iter_mut().for_each(|op| plain(op, sessions)),
-        }
+        self.parallel::<CbcDecrypt>(algorithm, run, sessions, is_wanted, inverse);
     }
 
-    #[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables, reason = "no kernel of ours"))]
     fn ctr(&self, algorithm: Algorithm, run: &mut Run<'_>, sessions: Open<'_>) {
-        #[cfg(target_arch = "x86_64")]
         let is_wanted = |op: &DirectOp<'_>| {
             op.algorithm == algorithm
                 && matches!(op.kind, OpKind::Encrypt | OpKind::Decrypt)
                 && op.iv.as_slice().try_into().is_ok_and(|iv| !ctr::carries(iv, op.data.len()))
         };
+        self.parallel::<Ctr>(algorithm, run, sessions, is_wanted, scheduled);
+    }
+
+    /// Blocks that do not wait for each other.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables, reason = "no kernel of ours"))]
+    fn parallel<M: Mode>(
+        &self,
+        algorithm: Algorithm,
+        run: &mut Run<'_>,
+        sessions: Open<'_>,
+        is_wanted: impl Fn(&DirectOp<'_>) -> bool,
+        keys: impl Fn(&Keys) -> Option<&Schedule>,
+    ) {
         match self.kernels.aes {
             #[cfg(target_arch = "x86_64")]
             AesKernel::Vaes512(vector) => {
-                vector.ctr(
+                vector.parallel::<M>(
                     rounds(algorithm),
-                    Jobs { ops: run.iter_mut(), sessions, is_wanted, keys: scheduled },
+                    Jobs { ops: run.iter_mut(), sessions, is_wanted, keys },
                 );
             }
             #[cfg(target_arch = "x86_64")]
             AesKernel::Vaes256(vector) => {
-                vector.ctr(
+                vector.parallel::<M>(
                     rounds(algorithm),
-                    Jobs { ops: run.iter_mut(), sessions, is_wanted, keys: scheduled },
+                    Jobs { ops: run.iter_mut(), sessions, is_wanted, keys },
                 );
             }
             // The crate goes by as many blocks of one message as the processor takes.
@@ -300,7 +297,6 @@ fn rounds(algorithm: Algorithm) -> Rounds {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
 fn scheduled(keys: &Keys) -> Option<&Schedule> {
     match keys {
         Keys::Aes(AesKeys::Schedules(schedule, _)) => Some(schedule),
@@ -308,7 +304,6 @@ fn scheduled(keys: &Keys) -> Option<&Schedule> {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
 fn inverse(keys: &Keys) -> Option<&Schedule> {
     match keys {
         Keys::Aes(AesKeys::Schedules(_, Some(inverse))) => Some(inverse),

@@ -207,25 +207,33 @@ fn check_kernel(
         return;
     }
     let table = RefCell::new(KeyTable::new());
-    let made = match (kernel, algorithm.class()) {
+    #[cfg(target_arch = "x86_64")]
+    macro_rules! parallel {
+        ($mode:ty, $vector:ident, $schedule:ident) => {
+            by_kernel(
+                algorithm,
+                cases,
+                layout,
+                |key| $vector.$schedule(key),
+                |jobs| $vector.parallel::<$mode>(rounds(algorithm), jobs),
+            )
+        };
+    }
+    let made = match (kernel, algorithm.class(), kind) {
         #[cfg(target_arch = "x86_64")]
-        (AesKernel::Vaes512(vector), Class::Cbc) if kind == OpKind::Decrypt => by_kernel(
-            algorithm,
-            cases,
-            layout,
-            |key| vector.inverse_schedule(key),
-            |jobs| vector.cbc_decrypt(rounds(algorithm), jobs),
-        ),
+        (AesKernel::Vaes512(vector), Class::Cbc, OpKind::Decrypt) => {
+            parallel!(CbcDecrypt, vector, inverse_schedule)
+        }
         #[cfg(target_arch = "x86_64")]
-        (AesKernel::Vaes256(vector), Class::Cbc) if kind == OpKind::Decrypt => by_kernel(
-            algorithm,
-            cases,
-            layout,
-            |key| vector.inverse_schedule(key),
-            |jobs| vector.cbc_decrypt(rounds(algorithm), jobs),
-        ),
+        (AesKernel::Vaes256(vector), Class::Cbc, OpKind::Decrypt) => {
+            parallel!(CbcDecrypt, vector, inverse_schedule)
+        }
         #[cfg(target_arch = "x86_64")]
-        (AesKernel::Vaes512(vector), Class::Cbc) => {
+        (AesKernel::Vaes512(vector), Class::Ctr, _) => parallel!(Ctr, vector, schedule),
+        #[cfg(target_arch = "x86_64")]
+        (AesKernel::Vaes256(vector), Class::Ctr, _) => parallel!(Ctr, vector, schedule),
+        #[cfg(target_arch = "x86_64")]
+        (AesKernel::Vaes512(vector), Class::Cbc, _) => {
             // Few lanes and many.
             let [few, many] = [1, 64].map(|count| {
                 by_kernel(
@@ -242,7 +250,7 @@ fn check_kernel(
             many
         }
         #[cfg(target_arch = "x86_64")]
-        (AesKernel::Vaes256(vector), Class::Cbc) => by_kernel(
+        (AesKernel::Vaes256(vector), Class::Cbc, _) => by_kernel(
             algorithm,
             cases,
             layout,
@@ -251,23 +259,7 @@ fn check_kernel(
                 vector.cbc_encrypt(rounds(algorithm), jobs, &mut table.borrow_mut());
             },
         ),
-        #[cfg(target_arch = "x86_64")]
-        (AesKernel::Vaes512(vector), Class::Ctr) => by_kernel(
-            algorithm,
-            cases,
-            layout,
-            |key| vector.schedule(key),
-            |jobs| vector.ctr(rounds(algorithm), jobs),
-        ),
-        #[cfg(target_arch = "x86_64")]
-        (AesKernel::Vaes256(vector), Class::Ctr) => by_kernel(
-            algorithm,
-            cases,
-            layout,
-            |key| vector.schedule(key),
-            |jobs| vector.ctr(rounds(algorithm), jobs),
-        ),
-        (AesKernel::Gather, Class::Cbc) if kind == OpKind::Encrypt => {
+        (AesKernel::Gather, Class::Cbc, OpKind::Encrypt) => {
             by_kernel(algorithm, cases, layout, Cipher::new, |jobs| gather::encrypt(jobs))
         }
         _ => return,

@@ -11,9 +11,10 @@
 use std::arch::x86_64::*;
 
 use super::lanes::Gather;
+use super::parallel::{self, Mode};
 use super::schedule::{KeyTable, Rounds, Schedule};
 use super::vector::{Block, Vector};
-use super::{Job, cbc, cbc_decrypt, ctr};
+use super::{Job, cbc};
 
 /// Proof of AVX2 and VAES.
 #[derive(Clone, Copy, Debug)]
@@ -68,34 +69,21 @@ impl Vaes256 {
         }
     }
 
-    /// Encrypts or decrypts the jobs.
-    pub(super) fn ctr<'a>(self, rounds: Rounds, jobs: impl Iterator<Item = Job<'a, Schedule>>) {
+    /// Carries out the jobs, whose keys are those of the mode.
+    pub(super) fn parallel<'a, M: Mode>(self, rounds: Rounds, jobs: impl Iterator<Item = Job<'a, Schedule>>) {
         #[target_feature(enable = "avx2,vaes,aes")]
-        fn apply<'a, const ROUNDS: usize>(vector: Vaes256, jobs: impl Iterator<Item = Job<'a, Schedule>>) {
-            ctr::apply::<_, 16, ROUNDS>(vector, jobs);
+        fn apply<'a, M: Mode, const ROUNDS: usize>(
+            vector: Vaes256,
+            jobs: impl Iterator<Item = Job<'a, Schedule>>,
+        ) {
+            parallel::apply::<M, _, 16, ROUNDS>(vector, jobs);
         }
         // SAFETY: `self` proves the features.
         unsafe {
             match rounds {
-                Rounds::Ten => apply::<10>(self, jobs),
-                Rounds::Twelve => apply::<12>(self, jobs),
-                Rounds::Fourteen => apply::<14>(self, jobs),
-            }
-        }
-    }
-
-    /// Decrypts the jobs, whose keys are inverse ones.
-    pub(super) fn cbc_decrypt<'a>(self, rounds: Rounds, jobs: impl Iterator<Item = Job<'a, Schedule>>) {
-        #[target_feature(enable = "avx2,vaes,aes")]
-        fn apply<'a, const ROUNDS: usize>(vector: Vaes256, jobs: impl Iterator<Item = Job<'a, Schedule>>) {
-            cbc_decrypt::apply::<_, 16, ROUNDS>(vector, jobs);
-        }
-        // SAFETY: `self` proves the features.
-        unsafe {
-            match rounds {
-                Rounds::Ten => apply::<10>(self, jobs),
-                Rounds::Twelve => apply::<12>(self, jobs),
-                Rounds::Fourteen => apply::<14>(self, jobs),
+                Rounds::Ten => apply::<M, 10>(self, jobs),
+                Rounds::Twelve => apply::<M, 12>(self, jobs),
+                Rounds::Fourteen => apply::<M, 14>(self, jobs),
             }
         }
     }
@@ -152,34 +140,21 @@ impl Vaes512 {
         }
     }
 
-    /// Encrypts or decrypts the jobs.
-    pub(super) fn ctr<'a>(self, rounds: Rounds, jobs: impl Iterator<Item = Job<'a, Schedule>>) {
+    /// Carries out the jobs, whose keys are those of the mode.
+    pub(super) fn parallel<'a, M: Mode>(self, rounds: Rounds, jobs: impl Iterator<Item = Job<'a, Schedule>>) {
         #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,aes")]
-        fn apply<'a, const ROUNDS: usize>(vector: Vaes512, jobs: impl Iterator<Item = Job<'a, Schedule>>) {
-            ctr::apply::<_, 32, ROUNDS>(vector, jobs);
+        fn apply<'a, M: Mode, const ROUNDS: usize>(
+            vector: Vaes512,
+            jobs: impl Iterator<Item = Job<'a, Schedule>>,
+        ) {
+            parallel::apply::<M, _, 32, ROUNDS>(vector, jobs);
         }
         // SAFETY: `self` proves the features.
         unsafe {
             match rounds {
-                Rounds::Ten => apply::<10>(self, jobs),
-                Rounds::Twelve => apply::<12>(self, jobs),
-                Rounds::Fourteen => apply::<14>(self, jobs),
-            }
-        }
-    }
-
-    /// Decrypts the jobs, whose keys are inverse ones.
-    pub(super) fn cbc_decrypt<'a>(self, rounds: Rounds, jobs: impl Iterator<Item = Job<'a, Schedule>>) {
-        #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,aes")]
-        fn apply<'a, const ROUNDS: usize>(vector: Vaes512, jobs: impl Iterator<Item = Job<'a, Schedule>>) {
-            cbc_decrypt::apply::<_, 32, ROUNDS>(vector, jobs);
-        }
-        // SAFETY: `self` proves the features.
-        unsafe {
-            match rounds {
-                Rounds::Ten => apply::<10>(self, jobs),
-                Rounds::Twelve => apply::<12>(self, jobs),
-                Rounds::Fourteen => apply::<14>(self, jobs),
+                Rounds::Ten => apply::<M, 10>(self, jobs),
+                Rounds::Twelve => apply::<M, 12>(self, jobs),
+                Rounds::Fourteen => apply::<M, 14>(self, jobs),
             }
         }
     }

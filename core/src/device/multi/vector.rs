@@ -6,10 +6,6 @@
 /// A block of AES.
 pub(super) type Block = [u8; 16];
 
-/// Vectors of one message at once, where its blocks do not wait for each other: they keep two units of four cycles'
-/// latency busy.
-pub(super) const WIDE_VECTORS: usize = 8;
-
 /// Vectors of AES blocks. Every operation is one or two instructions whose time does not depend on the data.
 pub(super) trait Vector: Copy {
     /// [`Self::BLOCKS`] blocks side by side.

@@ -3,7 +3,7 @@
 
 use std::arch::x86_64::__m256i;
 
-use super::super::cbc_decrypt;
+use super::super::parallel;
 use super::super::vaes::Vaes256;
 use super::super::vector::Vector;
 use super::*;
@@ -81,14 +81,14 @@ fn groups_of_four_blocks_are_taken_and_their_rest_left_alone() {
         };
         let schedule = |key: &[u8]| vector.inverse_schedule(key);
         let made = by_kernel(Algorithm::Aes256Cbc, &cases, Layout::Apart, schedule, |jobs| {
-            cbc_decrypt::apply::<_, 32, 14>(pair, jobs);
+            parallel::apply::<CbcDecrypt, _, 32, 14>(pair, jobs);
         });
         assert!(made == right(Algorithm::Aes256Cbc, OpKind::Decrypt, &cases), "cbc, {len}");
 
         let cases: Vec<Case> = (0..16).map(|more| Case { key: 1, iv: [9; 16], len: len + more }).collect();
         let schedule = |key: &[u8]| vector.schedule(key);
         let made = by_kernel(Algorithm::Aes128Ctr, &cases, Layout::Apart, schedule, |jobs| {
-            ctr::apply::<_, 32, 10>(pair, jobs);
+            parallel::apply::<Ctr, _, 32, 10>(pair, jobs);
         });
         assert!(made == right(Algorithm::Aes128Ctr, OpKind::Encrypt, &cases), "ctr, {len}");
     }
