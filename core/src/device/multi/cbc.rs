@@ -66,7 +66,10 @@ pub(super) fn encrypt<'a, V: Gather, const VECTORS: usize, const LANES: usize, c
         let limit = if stagger.is_over() { usize::MAX } else { stagger.next(&mut lanes) };
         let ended = if keys.is_one() {
             let keys = keys.of[0];
-            lanes.stretch::<V, VECTORS, ROUNDS>(vector, limit, |round, _| vector.broadcast(keys.key(round)))
+            // Beside whose use texts are written: in a register, or it would be fetched again for each vector.
+            let first = vector.broadcast(keys.key(0));
+            let key = |round: usize, _| if round == 0 { first } else { vector.broadcast(keys.key(round)) };
+            lanes.stretch::<V, VECTORS, ROUNDS>(vector, limit, key)
         } else {
             keys.list::<V, VECTORS, ROUNDS>(vector, table);
             let rows = &table.rows;
@@ -127,8 +130,11 @@ impl<'a, const LANES: usize> Keys<'a, LANES> {
                 continue;
             }
             let schedules = &self.of[lanes.clone()];
-            for (round, row) in table.rows[..=ROUNDS].iter_mut().enumerate() {
-                vector.store(vector.collect_keys(schedules, round), &mut row[lanes.clone()]);
+            let pairs = table.rows.as_chunks_mut::<2>().0;
+            for (pair, rows) in pairs[..=ROUNDS / 2].iter_mut().enumerate() {
+                for (keys, row) in vector.collect_keys(schedules, 2 * pair).into_iter().zip(rows) {
+                    vector.store(keys, &mut row[lanes.clone()]);
+                }
             }
         }
         (self.unlisted, self.is_listed) = (0, true);

@@ -32,8 +32,9 @@ pub(super) trait Gather: Vector {
     unsafe fn scatter(self, blocks: Self::Blocks, to: &[*mut Block], step: usize);
     /// The same from a slice of at least [`Vector::BLOCKS`] blocks, each of them loaded by itself.
     fn collect(self, blocks: &[Block]) -> Self::Blocks;
-    /// Key number `round` of `schedules[lane]` in place `lane`; there are at least [`Vector::BLOCKS`] schedules.
-    fn collect_keys(self, schedules: &[&Schedule], round: usize) -> Self::Blocks;
+    /// Keys number `round` and `round + 1` of `schedules[lane]` in place `lane` of one vector each; there are at least
+    /// [`Vector::BLOCKS`] schedules.
+    fn collect_keys(self, schedules: &[&Schedule], round: usize) -> [Self::Blocks; 2];
 }
 
 /// Lanes and what is left of their messages. Invariant: a lane that does not rest has at least one block left, and
@@ -128,15 +129,20 @@ impl<'a, const LANES: usize> Lanes<'a, LANES> {
             at = array::from_fn(|lane| if self.left[lane] == RESTS { pad } else { self.pointers[lane] });
         }
 
-        let mut state: [V::Blocks; VECTORS] =
-            array::from_fn(|place| vector.collect(&self.chain[place * V::BLOCKS..][..V::BLOCKS]));
-        for step in 0..steps {
-            for place in 0..VECTORS {
-                // SAFETY: `step < steps`, and each pointer is that of a lane with at least `steps` blocks left, by the
-                // invariant, or the pad's, which has PAD_BLOCKS, at least `steps`.
-                let plain = unsafe { vector.gather(&at[place * V::BLOCKS..][..V::BLOCKS], step) };
-                state[place] = vector.xor(state[place], vector.xor(plain, key(0, place)));
-            }
+        let lanes = |place: usize| place * V::BLOCKS..(place + 1) * V::BLOCKS;
+        // SAFETY: `step < steps`, and each pointer is that of a lane with at least `steps` blocks left, by the invariant, or
+        // the pad's, which has PAD_BLOCKS, at least `steps`.
+        let gather = |place: usize, step: usize| unsafe { vector.gather(&at[lanes(place)], step) };
+        // SAFETY: as for `gather`.
+        let scatter = |blocks, place: usize, step: usize| unsafe {
+            vector.scatter(blocks, &at[lanes(place)], step);
+        };
+        let mut state: [V::Blocks; VECTORS] = array::from_fn(|place| {
+            let first = vector.xor(gather(place, 0), key(0, place));
+            vector.xor(vector.collect(&self.chain[lanes(place)]), first)
+        });
+        let mut step = 0;
+        loop {
             for round in 1..ROUNDS {
                 for place in 0..VECTORS {
                     state[place] = vector.round(state[place], key(round, place));
@@ -145,10 +151,19 @@ impl<'a, const LANES: usize> Lanes<'a, LANES> {
             for place in 0..VECTORS {
                 state[place] = vector.last_round(state[place], key(ROUNDS, place));
             }
-            for place in 0..VECTORS {
-                // SAFETY: as for `gather`.
-                unsafe { vector.scatter(state[place], &at[place * V::BLOCKS..][..V::BLOCKS], step) };
+            if step + 1 == steps {
+                break;
             }
+            // Of one lane after the other, the block that is done goes and the next one comes: its pointer is fetched once.
+            for place in 0..VECTORS {
+                let next = vector.xor(gather(place, step + 1), key(0, place));
+                scatter(state[place], place, step);
+                state[place] = vector.xor(state[place], next);
+            }
+            step += 1;
+        }
+        for place in 0..VECTORS {
+            scatter(state[place], place, step);
         }
         if steps == most as usize {
             // Messages of one length end together: nothing is left of any.

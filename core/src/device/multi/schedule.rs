@@ -4,8 +4,8 @@ use zeroize::Zeroize;
 
 use super::vector::Block;
 
-/// Round keys of AES-256, which has the most.
-pub(super) const ROUND_KEYS_MAX: usize = 15;
+/// Round keys of AES-256, which has the most, and one that is not used: they are fetched by twos.
+pub(super) const ROUND_KEYS_MAX: usize = 16;
 
 /// Rounds of AES, by the length of the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +76,12 @@ impl Schedule {
     pub(super) fn key(&self, round: usize) -> &Block {
         &self.keys[round]
     }
+
+    /// Round keys `round`, an even number, and `round + 1`.
+    #[inline(always)]
+    pub(super) fn pair(&self, round: usize) -> &[Block; 2] {
+        &self.keys.as_chunks().0[round / 2]
+    }
 }
 
 impl Drop for Schedule {
@@ -100,10 +106,10 @@ impl KeyTable {
 }
 
 impl KeyTable {
-    /// Forgets what was written for the first `lanes` lanes. The table outlives the call, so that no compiler can leave
+    /// Forgets what was written for the first `lanes` lanes, all pairs of rows of so many rounds. The table outlives the call, so that no compiler can leave
     /// this out; it is in words, since a run pays for it.
     #[inline(always)]
     pub(super) fn wipe(&mut self, rounds: usize, lanes: usize) {
-        self.rows[..=rounds].iter_mut().for_each(|row| row[..lanes].fill([0; 16]));
+        self.rows[..rounds + 2].iter_mut().for_each(|row| row[..lanes].fill([0; 16]));
     }
 }

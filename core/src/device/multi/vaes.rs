@@ -219,9 +219,10 @@ impl Gather for Vaes256 {
     }
 
     #[inline(always)]
-    fn collect_keys(self, schedules: &[&Schedule], round: usize) -> __m256i {
-        let at = |lane: usize| schedules[lane].key(round).as_ptr().cast();
-        safe!(_mm256_loadu2_m128i(at(1), at(0)))
+    fn collect_keys(self, schedules: &[&Schedule], round: usize) -> [__m256i; 2] {
+        // Both keys of a lane by one load: what is loaded by halves is stored by halves, at half the rate.
+        let [one, other] = [0, 1].map(|lane| self.load(schedules[lane].pair(round)));
+        safe!([_mm256_permute2x128_si256::<0x20>(one, other), _mm256_permute2x128_si256::<0x31>(one, other)])
     }
 }
 
@@ -325,9 +326,11 @@ impl Gather for Vaes512 {
     }
 
     #[inline(always)]
-    fn collect_keys(self, schedules: &[&Schedule], round: usize) -> __m512i {
-        let at = |lane: usize| schedules[lane].key(round).as_ptr().cast();
-        safe!(join(_mm256_loadu2_m128i(at(1), at(0)), _mm256_loadu2_m128i(at(3), at(2))))
+    fn collect_keys(self, schedules: &[&Schedule], round: usize) -> [__m512i; 2] {
+        [0, 1].map(|next| {
+            let at = |lane: usize| schedules[lane].pair(round)[next].as_ptr().cast();
+            safe!(join(_mm256_loadu2_m128i(at(1), at(0)), _mm256_loadu2_m128i(at(3), at(2))))
+        })
     }
 }
 
