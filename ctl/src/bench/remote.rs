@@ -21,7 +21,7 @@ use super::work::Work;
 use crate::cli::{BenchArgs, Ptest};
 use crate::context::Context;
 use crate::exit::{self, Exit, Failure};
-use crate::op::wire_kind;
+use crate::op::{is_full, wire_kind};
 use crate::units::{Tie, parse_bind};
 
 /// A daemon that is measured.
@@ -82,10 +82,10 @@ impl Daemon {
         }
         self.check_devices(work)?;
         self.reactor.block_on(async {
-            let id = self.client.session_new(session(work, 0, &self.bind)).await.map_err(refusal)?;
+            let id = self.client.session_new(session(work, 0, &self.bind)).await?;
             let answer = self.client.op_submit(submission(work, id, 0, work.input(0))).await;
             self.client.session_free(id).await?;
-            answer.map(drop).map_err(refusal)
+            answer.map(drop).map_err(Failure::from)
         })
     }
 
@@ -129,7 +129,7 @@ impl Daemon {
                 let mut sessions = Vec::new();
                 for number in first..first + u64::from(work.sessions) {
                     let new = session(work, number, &self.bind);
-                    sessions.push(client.session_new(new).await.map_err(refusal)?);
+                    sessions.push(client.session_new(new).await?);
                 }
                 Ok::<_, Failure>((client, sessions))
             })?;
@@ -202,13 +202,6 @@ fn submission(work: &Work, session: u64, number: u64, data: Vec<u8>) -> OpSubmit
     }
 }
 
-fn refusal(error: NetlinkError) -> Failure {
-    match error {
-        NetlinkError::Refused { errno, message, .. } => Failure::new(exit::exit_of_errno(errno), message),
-        other => other.into(),
-    }
-}
-
 /// What the daemon's answer to an operation says.
 #[derive(Debug)]
 enum Verdict {
@@ -222,13 +215,14 @@ enum Verdict {
 fn verdict(answer: Result<OpReply, NetlinkError>) -> Result<Verdict, Failure> {
     match answer {
         Ok(reply) => Ok(Verdict::Done(reply)),
-        Err(NetlinkError::Refused { errno, message, .. }) => match Errno::from_raw_os_error(errno) {
-            Errno::AGAIN | Errno::NOBUFS => Ok(Verdict::Full),
-            Errno::IO | Errno::BADMSG | Errno::TIMEDOUT | Errno::CANCELED => Ok(Verdict::Failed),
-            _ => Err(Failure::new(exit::exit_of_errno(errno), message)),
-        },
-        Err(other) => Err(other.into()),
+        Err(error) if is_full(&error) => Ok(Verdict::Full),
+        Err(NetlinkError::Refused { errno, .. }) if is_failure(errno) => Ok(Verdict::Failed),
+        Err(error) => Err(error.into()),
     }
+}
+
+fn is_failure(errno: i32) -> bool {
+    [Errno::IO, Errno::BADMSG, Errno::TIMEDOUT, Errno::CANCELED].map(Errno::raw_os_error).contains(&errno)
 }
 
 /// One client.

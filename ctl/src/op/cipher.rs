@@ -1,6 +1,6 @@
 //! `op encrypt` and `op decrypt`.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, stdout};
 use std::sync::Arc;
 
 use acrypto_core::{Algorithm, BufferPool, Error, Iv, OpKind};
@@ -51,20 +51,18 @@ pub async fn run(context: &Context, kind: OpKind, arguments: CipherArgs) -> Resu
     kept.extend(input.identity().map(|identity| Kept { identity, role: "input" }));
     kept.extend(Identity::of(&key::path(&arguments.key)).map(|identity| Kept { identity, role: "key file" }));
     let target = Target::create(arguments.output.as_deref(), &kept)?;
-    if target.is_stdout() {
-        refuse_stdout(context, kind, arguments.output.is_some())?;
+    super::refuse_json(context, &target)?;
+    if target.is_stdout() && kind == OpKind::Encrypt && arguments.output.is_none() && stdout().is_terminal() {
+        return Err(Failure::usage("ciphertext would go to the terminal")
+            .with_hint("pass -o FILE, or -o - to insist"));
     }
 
     let engine = Engine::start(context, algorithm).await?;
     let epoch = engine.epoch();
-    let lost = engine.clone();
     let input_name = input.name().to_owned();
     let aad = arguments.aad.map(|hex| hex.0).unwrap_or_default();
-    let task = Task { engine, plan, kind, iv, aad, input, writer: target.writer()? };
-    let outcome = tokio::select! {
-        outcome = super::on_thread(move || task.run()) => outcome?,
-        failure = lost.lost() => return Err(failure),
-    };
+    let task = Task { engine: engine.clone(), plan, kind, iv, aad, input, writer: target.writer()? };
+    let outcome = super::on_thread(&engine, move || task.run()).await?;
     let output_name = target.name().to_owned();
     let is_stdout = target.is_stdout();
     target.commit()?;
@@ -146,18 +144,6 @@ fn partial_block(algorithm: Algorithm, len: u64) -> Failure {
     Error::PartialBlock { algorithm, block: algorithm.block_len(), got }.into()
 }
 
-fn refuse_stdout(context: &Context, kind: OpKind, named: bool) -> Result<(), Failure> {
-    if context.printer.is_json() {
-        return Err(Failure::usage("'--json' cannot be used while standard output carries the data")
-            .with_hint("pass -o FILE"));
-    }
-    if kind == OpKind::Encrypt && !named && std::io::stdout().is_terminal() {
-        return Err(Failure::usage("ciphertext would go to the terminal")
-            .with_hint("pass -o FILE, or -o - to insist"));
-    }
-    Ok(())
-}
-
 impl Task {
     fn run(self) -> Result<Outcome, Failure> {
         let session = self.engine.session(&self.plan)?;
@@ -231,7 +217,7 @@ impl Task {
     /// Chunk after chunk, each from the state the one before left.
     fn stream(self, session: &Session) -> Result<Outcome, Failure> {
         let chunk_bytes = self.engine.chunk_bytes();
-        let mut stream = Some(session.stream(self.kind, self.iv)?);
+        let mut through = pipeline::in_order(session.stream(self.kind, self.iv)?);
         let algorithm = self.plan.algorithm;
         let whole_blocks_only = !self.plan.padding;
         let lane: Lane = Box::new(move |chunk| {
@@ -242,14 +228,7 @@ impl Task {
                     chunk.index * chunk_bytes as u64 + chunk.data.len() as u64,
                 ));
             }
-            let (data, output) = match (&mut stream, chunk.last) {
-                (Some(stream), false) => (stream.update(chunk.data)?, Vec::new()),
-                (taken, _) => match taken.take() {
-                    Some(stream) => stream.finish(chunk.data)?,
-                    None => (Vec::new(), Vec::new()),
-                },
-            };
-            Ok(Made { data, output })
+            through(chunk)
         });
         let pool = BufferPool::new(pipeline::chunks(1), chunk_bytes);
         pipeline::run(self.input, &pool, vec![lane], Some(self.writer))

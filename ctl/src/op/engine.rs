@@ -8,12 +8,13 @@ use acrypto_core::{
 };
 use acrypto_netlink::message::{OpSubmit, SessionNew};
 use acrypto_netlink::{Client, Error as NetlinkError};
+use rustix::io::Errno;
 use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
 use crate::context::Context;
 use crate::embedded;
-use crate::exit::{Exit, Failure, exit_of_errno};
+use crate::exit::{Exit, Failure};
 
 /// Bytes a chunk in this process: so large that handing it from thread to thread costs nothing beside the work.
 const EMBEDDED_CHUNK_BYTES: usize = 1 << 20;
@@ -283,18 +284,16 @@ impl Stream {
 async fn submit(client: &Client, op: &OpSubmit) -> Result<acrypto_netlink::message::OpReply, Failure> {
     loop {
         match client.op_submit(op.clone()).await {
-            Err(NetlinkError::Refused { errno, .. }) if is_full(errno) => {
-                tokio::time::sleep(FULL_RETRY).await
-            }
+            Err(error) if is_full(&error) => tokio::time::sleep(FULL_RETRY).await,
             answer => return answer.map_err(remote),
         }
     }
 }
 
-fn is_full(errno: i32) -> bool {
-    use rustix::io::Errno;
-    let errno = Errno::from_raw_os_error(errno);
-    errno == Errno::AGAIN || errno == Errno::NOBUFS
+/// Whether the daemon had no room, so that it can be asked again.
+pub fn is_full(error: &NetlinkError) -> bool {
+    let full = [Errno::AGAIN, Errno::NOBUFS].map(Errno::raw_os_error);
+    matches!(error, NetlinkError::Refused { errno, .. } if full.contains(errno))
 }
 
 fn stream_failure(error: StreamError) -> Failure {
@@ -309,7 +308,6 @@ fn stream_failure(error: StreamError) -> Failure {
 fn remote(error: NetlinkError) -> Failure {
     match error {
         NetlinkError::Closed { .. } => lost(),
-        NetlinkError::Refused { errno, message, .. } => Failure::new(exit_of_errno(errno), message),
         other => other.into(),
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::engine::{Engine, Session, SessionPlan, Stream};
 use super::input::Input;
-use super::pipeline::{self, Lane, Made};
+use super::pipeline;
 use super::whole::{Batch, Found};
 use crate::exit::{Exit, Failure};
 
@@ -193,18 +193,7 @@ impl Digester {
 
     /// Another thread reads ahead.
     fn digest_ahead(&self, input: Input, stream: Stream) -> Result<Digested, Failure> {
-        let mut stream = Some(stream);
-        let lane: Lane = Box::new(move |chunk| {
-            let (data, output) = match (&mut stream, chunk.last) {
-                (Some(stream), false) => (stream.update(chunk.data)?, Vec::new()),
-                (taken, _) => match taken.take() {
-                    Some(stream) => stream.finish(chunk.data)?,
-                    None => (Vec::new(), Vec::new()),
-                },
-            };
-            Ok(Made { data, output })
-        });
-        let outcome = pipeline::run(input, &self.pool, vec![lane], None)?;
+        let outcome = pipeline::run(input, &self.pool, vec![pipeline::in_order(stream)], None)?;
         Ok(Digested { output: outcome.output, bytes: outcome.input_bytes })
     }
 }

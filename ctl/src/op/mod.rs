@@ -13,10 +13,12 @@ mod sums;
 pub mod target;
 mod whole;
 
-pub use engine::{is_stream, wire_kind};
+pub use engine::{is_full, is_stream, wire_kind};
 
 use tokio::sync::oneshot;
 
+use self::engine::Engine;
+use self::target::Target;
 use crate::cli::OpCommand;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
@@ -38,15 +40,30 @@ pub async fn run(context: &Context, command: OpCommand) -> Result<Exit, Failure>
     }
 }
 
-/// Runs blocking work on a thread of its own, so that an interrupt need not wait for it.
+/// Runs blocking work on a thread of its own, so that neither an interrupt nor the loss of the daemon need wait for it.
 async fn on_thread<T: Send + 'static>(
+    engine: &Engine,
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     let (done, result) = oneshot::channel();
     spawn("op", move || {
         let _ = done.send(work());
     })?;
-    result.await.unwrap_or_else(|_| Err(Failure::new(Exit::Bug, "a thread of this command panicked")))
+    tokio::select! {
+        result = result => {
+            result.unwrap_or_else(|_| Err(Failure::new(Exit::Bug, "a thread of this command panicked")))
+        }
+        failure = engine.lost() => Err(failure),
+    }
+}
+
+/// Standard output cannot carry the data and the report on them.
+fn refuse_json(context: &Context, target: &Target) -> Result<(), Failure> {
+    match target.is_stdout() && context.printer.is_json() {
+        true => Err(Failure::usage("'--json' cannot be used while standard output carries the data")
+            .with_hint("pass -o FILE")),
+        false => Ok(()),
+    }
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {

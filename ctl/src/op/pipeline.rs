@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use acrypto_core::{BufferPool, PooledBuffer};
 
+use super::engine::Stream;
 use super::input::Input;
 use super::spawn;
 use super::target::Writer;
@@ -36,6 +37,21 @@ pub struct Made {
 
 /// Transforms chunks. With several lanes each chunk goes to one of them; with one lane they come in order.
 pub type Lane = Box<dyn FnMut(Chunk) -> Result<Made, Failure> + Send>;
+
+/// Passes the chunks through a stream, which ends with the last of them: the only lane of its input.
+pub fn in_order(stream: Stream) -> Lane {
+    let mut stream = Some(stream);
+    Box::new(move |chunk| {
+        let (data, output) = match (&mut stream, chunk.last) {
+            (Some(stream), false) => (stream.update(chunk.data)?, Vec::new()),
+            (taken, _) => match taken.take() {
+                Some(stream) => stream.finish(chunk.data)?,
+                None => (Vec::new(), Vec::new()),
+            },
+        };
+        Ok(Made { data, output })
+    })
+}
 
 /// What came of the whole input.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

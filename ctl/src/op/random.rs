@@ -12,18 +12,11 @@ use crate::exit::{Exit, Failure};
 /// Writes random bytes.
 pub async fn run(context: &Context, arguments: RandomArgs) -> Result<Exit, Failure> {
     let target = Target::create(arguments.output.as_deref(), &[])?;
-    if target.is_stdout() && context.printer.is_json() {
-        return Err(Failure::usage("'--json' cannot be used while standard output carries the data")
-            .with_hint("pass -o FILE"));
-    }
+    super::refuse_json(context, &target)?;
     let engine = Engine::start(context, Algorithm::Random).await?;
-    let (epoch, lost) = (engine.epoch(), engine.clone());
-    let writer = target.writer()?;
-    let bytes = arguments.bytes;
-    tokio::select! {
-        done = super::on_thread(move || draw(&engine, bytes, writer)) => done?,
-        failure = lost.lost() => return Err(failure),
-    }
+    let (epoch, bytes) = (engine.epoch(), arguments.bytes);
+    let (on, writer) = (engine.clone(), target.writer()?);
+    super::on_thread(&engine, move || draw(&on, bytes, writer)).await?;
     let (name, is_stdout) = (target.name().to_owned(), target.is_stdout());
     target.commit()?;
     if context.printer.is_json() && !is_stdout {
