@@ -52,8 +52,9 @@ impl Drop for Threads {
         self.shared.stop();
         self.shared.loads.stop_all();
         self.shared.parking.wake_all();
+        // All first: then they end side by side.
+        self.handles.iter().for_each(|handle| handle.thread().unpark());
         for handle in self.handles.drain(..) {
-            handle.thread().unpark();
             // A callback may drop the last handle on a worker's own thread.
             if handle.thread().id() != std::thread::current().id() {
                 let _ = handle.join();
