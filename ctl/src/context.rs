@@ -33,6 +33,11 @@ impl Context {
         self.global.connect.as_deref().map(|text| text.parse().map_err(Failure::from)).transpose()
     }
 
+    /// Whether what can be done in this process is to be done here.
+    pub fn is_embedded(&self) -> bool {
+        matches!(self.named_address(), Ok(None | Some(Address::Embedded)))
+    }
+
     /// A connection to the daemon that was named; `None` if none was, or a runtime of our own.
     pub async fn named_server(&self) -> Result<Option<Client>, Failure> {
         match self.named_address()? {

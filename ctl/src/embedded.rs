@@ -1,5 +1,7 @@
 //! Runtimes in this process.
 
+use std::sync::OnceLock;
+
 use acrypto_core::device::{self, best_kind, best_kinds, best_stream_kind};
 use acrypto_core::{Algorithm, Class, Config, DeviceSetup, Runtime};
 
@@ -14,13 +16,16 @@ const INLINE_MAX_NS: u64 = 1_000_000_000;
 
 /// Cores of this machine that we may use.
 pub fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    // The standard library reads files of the system to find out.
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
-/// A runtime for files that go through one algorithm: its best kind of device, one a core, and small tables. Threads that
-/// have a file in hand carry it through themselves.
-pub fn for_files(algorithm: Algorithm) -> Result<Runtime, Failure> {
+/// A runtime for files that go through one algorithm, `lanes` operations at once: as many devices of its best kind, and
+/// small tables. Threads that have a file in hand carry it through themselves.
+pub fn for_files(algorithm: Algorithm, lanes: usize) -> Result<Runtime, Failure> {
     let runtime = Runtime::start_with_system_clock(Config {
+        workers: lanes,
         main_queue_max_ops: 1024,
         sessions_max: 1024,
         devices_max: 256,
@@ -36,7 +41,7 @@ pub fn for_files(algorithm: Algorithm) -> Result<Runtime, Failure> {
         _ if op::is_stream(algorithm) => best_stream_kind(algorithm),
         _ => whole,
     };
-    add_devices(&runtime, kind, cores())?;
+    add_devices(&runtime, kind, lanes)?;
     Ok(runtime)
 }
 

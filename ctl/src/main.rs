@@ -76,7 +76,10 @@ fn dispatch(cli: Cli, command: Option<Command>) -> Result<Exit, Failure> {
         }
         Some(Command::Config(cli::ConfigCommand::Check { file })) => command::config::check(&context, &file),
         Some(Command::Daemon(arguments)) => in_reactor(2, daemon::run(&context, &arguments)),
-        Some(command) => in_reactor(1, until_interrupted(run_command(&context, command))),
+        Some(command) => {
+            let threads = usize::from(!(matches!(command, Command::Op(_)) && context.is_embedded()));
+            in_reactor(threads, until_interrupted(run_command(&context, command)))
+        }
     }
 }
 
@@ -98,12 +101,16 @@ fn version(context: &Context) -> Result<(), Failure> {
     }
 }
 
-/// Runs `work` on a reactor; threads that are still blocked when it ends are left to the end of the process.
+/// Runs `work` on a reactor of so many threads beside this one; threads that are still blocked when it ends are left to the
+/// end of the process.
 fn in_reactor(threads: usize, work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
-    let reactor =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().map_err(
-            |error| Failure::new(Exit::State, format!("cannot start a thread: {}", exit::reason(&error))),
-        )?;
+    let mut builder = match threads {
+        0 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let reactor = builder.worker_threads(threads.max(1)).enable_all().build().map_err(|error| {
+        Failure::new(Exit::State, format!("cannot start a thread: {}", exit::reason(&error)))
+    })?;
     let ended = reactor.block_on(work);
     reactor.shutdown_background();
     ended

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
-use std::io::BufRead as _;
+use std::io::{BufRead as _, Seek as _};
 
 use acrypto_tests::{Daemon, Scratch, bytes, ended, peer, piped, wait};
 
@@ -12,7 +12,10 @@ const IV: &str = "fffffffffffffffffffffffffffffff0";
 const NONCE: &str = "a0a1a2a3a4a5a6a7a8a9aaab";
 
 /// Lengths around every edge: empty, a byte, a block, a chunk, several chunks and a rest.
-const LENGTHS: [usize; 8] = [0, 1, 15, 16, 65_536, 1 << 20, (1 << 20) + 1, (3 << 20) + 7];
+const LENGTHS: [usize; 9] = [0, 1, 15, 16, 65_536, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 7];
+
+/// Bytes of a chunk; a file that is shorter goes in one piece.
+const CHUNK: usize = 1 << 20;
 
 fn keys(scratch: &Scratch) {
     scratch.write("key128", KEY_128);
@@ -182,6 +185,45 @@ fn encrypt_gives_what_openssl_enc_gives_and_decrypt_gives_it_back() {
                 "{algorithm} of {length} bytes by daemon"
             );
         }
+    }
+}
+
+#[test]
+fn a_file_gives_the_same_bytes_whatever_it_comes_through() {
+    let scratch = Scratch::new();
+    keys(&scratch);
+    for length in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1] {
+        scratch.write("plain", bytes(length));
+        for algorithm in ["aes-128-ctr", "aes-128-cbc"] {
+            let options = format!("op encrypt --alg {algorithm} --key-file key128 --iv {IV}");
+            scratch.run(&format!("{options} -i plain -o sealed")).expect_code(0);
+            let sealed = scratch.read("sealed");
+            let from_file = scratch.run(&format!("{options} -i plain")).expect_code(0).stdout;
+            assert!(from_file == sealed, "{algorithm} of {length} bytes to a pipe");
+            let from_pipe = scratch.run_with_input(&options, &bytes(length)).expect_code(0).stdout;
+            assert!(from_pipe == sealed, "{algorithm} of {length} bytes from a pipe");
+            let mut redirected = scratch.acrypto(options.split(' ').chain(["-o", "redirected"]));
+            redirected.stdin(std::fs::File::open(scratch.file("plain")).unwrap());
+            ended(redirected).expect_code(0);
+            assert!(scratch.read("redirected") == sealed, "{algorithm} of {length} bytes from an open file");
+        }
+    }
+}
+
+#[test]
+fn an_open_file_is_read_from_where_it_stands() {
+    let scratch = Scratch::new();
+    keys(&scratch);
+    scratch.write("plain", bytes(1_000));
+    scratch.write("rest", &bytes(1_000)[300..]);
+    for algorithm in ["aes-128-ctr", "aes-128-cbc"] {
+        let options = format!("op encrypt --alg {algorithm} --key-file key128 --iv {IV}");
+        let mut file = std::fs::File::open(scratch.file("plain")).unwrap();
+        file.seek(std::io::SeekFrom::Start(300)).unwrap();
+        let mut redirected = scratch.acrypto(options.split(' '));
+        redirected.stdin(file);
+        let sealed = scratch.run(&format!("{options} -i rest")).expect_code(0).stdout;
+        assert!(ended(redirected).expect_code(0).stdout == sealed, "{algorithm}");
     }
 }
 

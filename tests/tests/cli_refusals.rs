@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::process::Stdio;
 
 use acrypto_tests::{Scratch, bytes, piped, signal_to, wait};
@@ -277,6 +277,26 @@ fn an_interrupt_exits_130_and_removes_what_was_begun() {
         (scratch.names(), scratch.read("out")),
         (vec!["key".to_owned(), "out".into(), "plain".into()], b"before".to_vec())
     );
+}
+
+#[test]
+fn an_interrupt_ends_a_short_file_whose_reader_is_slow() {
+    let scratch = scratch();
+    // More than a pipe holds.
+    scratch.write("short", bytes(500_000));
+    for line in [
+        format!("op encrypt --alg aes-128-ctr --key-file key --iv {IV} -i short"),
+        format!("op encrypt --alg aes-128-cbc --key-file key --iv {IV} -i short"),
+        format!("op encrypt --alg aes-128-gcm --key-file key --iv {} -i short", &IV[..24]),
+    ] {
+        let mut command = scratch.acrypto(line.split(' '));
+        let mut child = piped(&mut command).spawn().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        stdout.read_exact(&mut [0]).unwrap();
+        signal_to(&child, rustix::process::Signal::INT);
+        let ended = wait(child);
+        assert_eq!((ended.code, ended.stderr.as_str()), (130, ""), "{line}");
+    }
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub async fn run(context: &Context, name: &str, list: &Path) -> Result<Exit, Fai
     let tag = algorithm.name().to_uppercase();
     let (entries, malformed) = read(list, &tag, algorithm.output_len())?;
     let plan = SessionPlan { allow_sha1: true, ..SessionPlan::keyless(algorithm) };
-    let engine = Engine::start(context, algorithm).await?;
+    let engine = Engine::start(context, algorithm, entries.len()).await?;
     let epoch = engine.epoch();
     let paths = entries.iter().map(|entry| PathBuf::from(OsString::from_vec(entry.name.clone()))).collect();
     let mut expected = entries.iter();

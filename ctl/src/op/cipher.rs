@@ -6,9 +6,11 @@ use std::sync::Arc;
 use acrypto_core::{Algorithm, BufferPool, Error, Iv, OpKind};
 use serde_json::json;
 
-use super::engine::{Engine, Job, Session, SessionPlan, counter_iv, is_parallel};
+use super::engine::{
+    EMBEDDED_CHUNK_BYTES, Engine, Job, Session, SessionPlan, counter_iv, is_parallel, is_stream,
+};
 use super::input::{Identity, Input};
-use super::pipeline::{self, Lane, Made, Outcome};
+use super::pipeline::{self, Chunk, Lane, Made, Outcome};
 use super::positional::{self, Transform};
 use super::target::{Kept, Target, Writer};
 use crate::cli::CipherArgs;
@@ -57,12 +59,22 @@ pub async fn run(context: &Context, kind: OpKind, arguments: CipherArgs) -> Resu
             .with_hint("pass -o FILE, or -o - to insist"));
     }
 
-    let engine = Engine::start(context, algorithm).await?;
+    let is_long = input.len_bytes().is_none_or(|len| len >= EMBEDDED_CHUNK_BYTES as u64);
+    let at_once = if is_long && is_parallel(algorithm) { usize::MAX } else { 1 };
+    let engine = Engine::start(context, algorithm, at_once).await?;
     let epoch = engine.epoch();
     let input_name = input.name().to_owned();
     let aad = arguments.aad.map(|hex| hex.0).unwrap_or_default();
-    let task = Task { engine: engine.clone(), plan, kind, iv, aad, input, writer: target.writer()? };
-    let outcome = super::on_thread(&engine, move || task.run()).await?;
+    let mut task = Task { engine: engine.clone(), plan, kind, iv, aad, input, writer: target.writer()? };
+    // Plain files keep nobody waiting, so that a signal can wait for them.
+    let here = match task.writer.is_positional() {
+        true => task.short()?,
+        false => None,
+    };
+    let outcome = match here {
+        Some(outcome) => outcome,
+        None => super::on_thread(&engine, move || task.run()).await?,
+    };
     let output_name = target.name().to_owned();
     let is_stdout = target.is_stdout();
     target.commit()?;
@@ -145,7 +157,32 @@ fn partial_block(algorithm: Algorithm, len: u64) -> Failure {
 }
 
 impl Task {
-    fn run(self) -> Result<Outcome, Failure> {
+    /// A short plain file in this process, in one piece and by this thread; `None` if it is none.
+    fn short(&mut self) -> Result<Option<Outcome>, Failure> {
+        if !matches!(self.engine, Engine::Embedded(_)) {
+            return Ok(None);
+        }
+        let Some(data) = self.input.read_short(EMBEDDED_CHUNK_BYTES)? else { return Ok(None) };
+        let session = self.engine.session(&self.plan)?;
+        let input_bytes = data.len() as u64;
+        let made = match is_stream(self.plan.algorithm) {
+            true => {
+                let mut lane = self.lane(&session)?;
+                lane(Chunk { index: 0, data, last: true })?.data
+            }
+            false => {
+                let aad = std::mem::take(&mut self.aad);
+                session.call(Job { kind: self.kind, data, iv: self.iv, aad })?
+            }
+        };
+        self.writer.write(&made)?;
+        Ok(Some(Outcome { input_bytes, output_bytes: made.len() as u64, output: Vec::new() }))
+    }
+
+    fn run(mut self) -> Result<Outcome, Failure> {
+        if let Some(outcome) = self.short()? {
+            return Ok(outcome);
+        }
         let session = self.engine.session(&self.plan)?;
         match self.plan.algorithm {
             algorithm if algorithm.is_authenticated() => self.one_shot(&session),
@@ -216,11 +253,18 @@ impl Task {
 
     /// Chunk after chunk, each from the state the one before left.
     fn stream(self, session: &Session) -> Result<Outcome, Failure> {
+        let lane = self.lane(session)?;
+        let pool = BufferPool::new(pipeline::chunks(1), self.engine.chunk_bytes());
+        pipeline::run(self.input, &pool, vec![lane], Some(self.writer))
+    }
+
+    /// What passes the chunks on.
+    fn lane(&self, session: &Session) -> Result<Lane, Failure> {
         let chunk_bytes = self.engine.chunk_bytes();
         let mut through = pipeline::in_order(session.stream(self.kind, self.iv)?);
         let algorithm = self.plan.algorithm;
         let whole_blocks_only = !self.plan.padding;
-        let lane: Lane = Box::new(move |chunk| {
+        Ok(Box::new(move |chunk| {
             let partial = chunk.data.len() % algorithm.block_len() != 0;
             if partial && whole_blocks_only {
                 return Err(partial_block(
@@ -229,8 +273,6 @@ impl Task {
                 ));
             }
             through(chunk)
-        });
-        let pool = BufferPool::new(pipeline::chunks(1), chunk_bytes);
-        pipeline::run(self.input, &pool, vec![lane], Some(self.writer))
+        }))
     }
 }

@@ -17,7 +17,7 @@ use crate::embedded;
 use crate::exit::{Exit, Failure};
 
 /// Bytes a chunk in this process: so large that handing it from thread to thread costs nothing beside the work.
-const EMBEDDED_CHUNK_BYTES: usize = 1 << 20;
+pub const EMBEDDED_CHUNK_BYTES: usize = 1 << 20;
 /// Bytes a chunk through a daemon: what a control message carries.
 const DAEMON_CHUNK_BYTES: usize = 32 << 10;
 /// Chunks under way at once through a daemon.
@@ -59,11 +59,16 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// The daemon that the options name, else a runtime of our own that is at its best with one algorithm.
-    pub async fn start(context: &Context, algorithm: Algorithm) -> Result<Self, Failure> {
+    /// The daemon that the options name, else a runtime of our own that is at its best with one algorithm and at most so
+    /// many operations at once.
+    pub async fn start(context: &Context, algorithm: Algorithm, at_once: usize) -> Result<Self, Failure> {
         match context.named_server().await? {
             Some(client) => Ok(Self::Daemon(client, Handle::current())),
-            None => embedded::for_files(algorithm).map(Self::Embedded),
+            None => {
+                // How many cores there are takes time to find out.
+                let lanes = if at_once <= 1 { 1 } else { at_once.min(embedded::cores()) };
+                embedded::for_files(algorithm, lanes).map(Self::Embedded)
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use acrypto_core::{BufferPool, Class, Iv, OpKind};
 use tokio::sync::mpsc;
 
-use super::engine::{Engine, Session, SessionPlan, Stream};
+use super::engine::{EMBEDDED_CHUNK_BYTES, Engine, Session, SessionPlan, Stream};
 use super::input::Input;
 use super::pipeline;
 use super::whole::{Batch, Found};
@@ -79,23 +79,21 @@ impl Files {
         Ok(last)
     }
 
-    /// Starts a thread for each lane; what they find out comes in any order.
+    /// Starts a thread for each lane; what they find out comes in any order. A short file that is alone needs none.
     fn start(&self) -> Result<mpsc::UnboundedReceiver<Results>, Failure> {
         let (done, results) = mpsc::unbounded_channel();
-        let lanes = self.engine.lanes().min(self.paths.len());
         let next = Arc::new(AtomicUsize::new(0));
+        if let ([path], Engine::Embedded(_)) = (self.paths.as_slice(), &self.engine)
+            && is_short(path)
+            && self.digester(1, false, &done).add_short(0, path)
+        {
+            return Ok(results);
+        }
+        let lanes = self.engine.lanes().min(self.paths.len());
+        // Else there are threads to spare.
+        let reads_itself = self.paths.len() >= self.engine.lanes();
         for _ in 0..lanes {
-            let mut digester = Digester {
-                engine: self.engine.clone(),
-                plan: self.plan.clone(),
-                session: None,
-                batch: Batch::new(lanes, self.paths.len(), self.engine.one_shot_max_bytes()),
-                pool: self.pool.clone(),
-                // Else there are threads to spare.
-                reads_itself: self.paths.len() >= self.engine.lanes(),
-                chunk: Vec::new(),
-                done: done.clone(),
-            };
+            let mut digester = self.digester(lanes, reads_itself, &done);
             let (next, paths) = (Arc::clone(&next), Arc::clone(&self.paths));
             super::spawn("hash", move || {
                 while let Some((index, path)) = claim(&next, &paths) {
@@ -108,6 +106,26 @@ impl Files {
         }
         Ok(results)
     }
+
+    fn digester(&self, lanes: usize, reads_itself: bool, done: &mpsc::UnboundedSender<Results>) -> Digester {
+        Digester {
+            engine: self.engine.clone(),
+            plan: self.plan.clone(),
+            session: None,
+            batch: Batch::new(lanes, self.paths.len(), self.engine.one_shot_max_bytes()),
+            pool: self.pool.clone(),
+            reads_itself,
+            chunk: Vec::new(),
+            done: done.clone(),
+        }
+    }
+}
+
+/// Whether this is a plain file that keeps nobody waiting, so that a signal can wait for it. Those of `/proc` may.
+fn is_short(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| {
+        metadata.is_file() && (1..EMBEDDED_CHUNK_BYTES as u64).contains(&metadata.len())
+    })
 }
 
 fn claim<'a>(next: &AtomicUsize, paths: &'a [PathBuf]) -> Option<(usize, &'a Path)> {
@@ -143,6 +161,16 @@ impl Digester {
                 self.done.send(vec![(index, result)]).ok()
             }
         }
+    }
+
+    /// Digests a file now, if it is a plain one and not too long.
+    fn add_short(&mut self, index: usize, path: &Path) -> bool {
+        match self.batch.read(index, path) {
+            Found::Taken => drop(self.flush()),
+            Found::Failed(failure) => drop(self.done.send(vec![(index, Err(failure))])),
+            Found::Long => return false,
+        }
+        true
     }
 
     /// Digests the files that have been read.

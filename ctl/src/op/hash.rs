@@ -67,7 +67,7 @@ async fn verify(
             expected.len()
         )));
     }
-    let engine = Engine::start(context, plan.algorithm).await?;
+    let engine = Engine::start(context, plan.algorithm, 1).await?;
     let epoch = engine.epoch();
     let files = Files::new(engine, plan, vec![path.clone()]);
     let digested = files.each(|_, result, _| result).await?;
@@ -86,7 +86,7 @@ async fn print_all(context: &Context, plan: SessionPlan, mut paths: Vec<PathBuf>
     if paths.is_empty() {
         paths.push(PathBuf::from("-"));
     }
-    let engine = Engine::start(context, plan.algorithm).await?;
+    let engine = Engine::start(context, plan.algorithm, paths.len()).await?;
     let epoch = engine.epoch();
     let (total, algorithm) = (paths.len(), plan.algorithm);
     let mut failed = Vec::new();

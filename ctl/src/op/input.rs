@@ -3,10 +3,13 @@
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
 
 use crate::exit::Failure;
+
+/// Room for a tag or padding.
+const TAG_ROOM_BYTES: usize = 64;
 
 /// Device and inode: two names of one file have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,16 +88,24 @@ impl Input {
 
     /// Fills `buffer` as far as there is input.
     pub fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
-        let mut filled = 0;
-        while filled < buffer.len() {
-            match self.file.read(&mut buffer[filled..]) {
-                Ok(0) => break,
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Failure::file("read", &self.name, &error)),
-            }
-        }
-        Ok(filled)
+        let enough = buffer.len();
+        fill(buffer, enough, |rest, _| self.file.read(rest))
+            .map_err(|error| Failure::file("read", &self.name, &error))
+    }
+
+    /// Reads everything, if it is a file of our own that is shorter than `limit_bytes`; else nothing is taken from it. Leaves
+    /// room for a tag.
+    pub fn read_short(&self, limit_bytes: usize) -> Result<Option<Vec<u8>>, Failure> {
+        let len = self.positional_len().and_then(|len| usize::try_from(len).ok());
+        let Some(len) = len.filter(|len| *len < limit_bytes) else { return Ok(None) };
+        let mut data = Vec::with_capacity(len + TAG_ROOM_BYTES);
+        // One more than there is: then the end shows without another call.
+        data.resize(len + 1, 0);
+        let filled = fill(&mut data, len, |rest, filled| self.file.read_at(rest, filled as u64))
+            .map_err(|error| Failure::file("read", &self.name, &error))?;
+        data.truncate(filled);
+        // One that grows may never end.
+        Ok((filled == len).then_some(data))
     }
 
     /// Reads everything, but at most `limit_bytes`; `None` if there is more. Leaves room for a tag.
@@ -103,13 +114,31 @@ impl Input {
             return Ok(None);
         }
         let expected = usize::try_from(self.len_bytes().unwrap_or(0)).unwrap_or(0);
-        let mut data = Vec::with_capacity(expected + 64);
+        let mut data = Vec::with_capacity(expected + TAG_ROOM_BYTES);
         (&mut self.file)
             .take(limit_bytes + 1)
             .read_to_end(&mut data)
             .map_err(|error| Failure::file("read", &self.name, &error))?;
         Ok((data.len() as u64 <= limit_bytes).then_some(data))
     }
+}
+
+/// Calls `read` with the rest of the buffer, and how much is filled, until that is `enough` or the input ends.
+pub fn fill(
+    buffer: &mut [u8],
+    enough: usize,
+    mut read: impl FnMut(&mut [u8], usize) -> io::Result<usize>,
+) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < enough {
+        match read(&mut buffer[filled..], filled) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
 
 #[cfg(test)]
@@ -121,6 +150,27 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let failure = Input::open(Some(directory.path())).unwrap_err();
         assert_eq!(failure.message, format!("cannot read '{}': is a directory", directory.path().display()));
+    }
+
+    #[test]
+    fn a_short_file_is_read_whole_and_any_other_left_as_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("f");
+        let short = |said: usize, has: usize| {
+            std::fs::write(&path, vec![1; said]).unwrap();
+            let mut input = Input::open(Some(&path)).unwrap();
+            std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(has as u64).unwrap();
+            let data = input.read_short(10).unwrap();
+            // What others read afterwards begins where the file does.
+            assert_eq!(input.fill(&mut [0; 30]).unwrap(), has);
+            data
+        };
+        assert_eq!(short(9, 9), Some(vec![1; 9]));
+        assert_eq!(short(1, 1), Some(vec![1]));
+        assert_eq!((short(10, 10), short(11, 11)), (None, None), "as long as a chunk");
+        assert_eq!(short(0, 0), None, "those of /proc say so too");
+        assert_eq!((short(5, 6), short(5, 20)), (None, None), "it grows");
+        assert_eq!(short(5, 4), None, "it shrinks");
     }
 
     #[test]

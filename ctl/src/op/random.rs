@@ -13,7 +13,7 @@ use crate::exit::{Exit, Failure};
 pub async fn run(context: &Context, arguments: RandomArgs) -> Result<Exit, Failure> {
     let target = Target::create(arguments.output.as_deref(), &[])?;
     super::refuse_json(context, &target)?;
-    let engine = Engine::start(context, Algorithm::Random).await?;
+    let engine = Engine::start(context, Algorithm::Random, 1).await?;
     let (epoch, bytes) = (engine.epoch(), arguments.bytes);
     let (on, writer) = (engine.clone(), target.writer()?);
     super::on_thread(&engine, move || draw(&on, bytes, writer)).await?;

@@ -8,6 +8,7 @@ use acrypto_core::OpKind;
 
 use super::engine::Session;
 use super::files::{Digested, Results};
+use super::input;
 use crate::exit::Failure;
 
 /// Most files carried out together: enough for every lane of a device that interleaves.
@@ -99,27 +100,17 @@ impl Batch {
         let room = if len == 0 { UNKNOWN_BYTES } else { len + 1 };
         data.clear();
         data.resize(room, 0);
-        let mut filled = 0;
-        while filled < room {
-            match file.read(&mut data[filled..]) {
-                Ok(0) => break,
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => {
-                    self.keep(data);
-                    return Err(error);
-                }
+        let enough = if len == 0 { room } else { len };
+        match input::fill(&mut data, enough, |rest, _| file.read(rest)) {
+            Ok(filled) if filled < room => {
+                data.truncate(filled);
+                Ok(Some(data))
             }
-            if filled == len {
-                break;
+            ended => {
+                self.keep(data);
+                ended.map(|_| None)
             }
         }
-        if filled == room {
-            self.keep(data);
-            return Ok(None);
-        }
-        data.truncate(filled);
-        Ok(Some(data))
     }
 
     /// Whether it is time to carry them out.
