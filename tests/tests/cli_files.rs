@@ -194,6 +194,11 @@ fn a_file_gives_the_same_bytes_whatever_it_comes_through() {
     keys(&scratch);
     for length in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1] {
         scratch.write("plain", bytes(length));
+        let hash = "op hash --alg sha256";
+        let alone = scratch.run(&format!("{hash} plain")).expect_code(0).text();
+        let twice = scratch.run(&format!("{hash} plain plain")).expect_code(0).text();
+        let from_pipe = scratch.run_with_input(hash, &bytes(length)).expect_code(0).text();
+        assert_eq!((alone.repeat(2), alone.replace("plain", "-")), (twice, from_pipe), "{length} bytes");
         for algorithm in ["aes-128-ctr", "aes-128-cbc"] {
             let options = format!("op encrypt --alg {algorithm} --key-file key128 --iv {IV}");
             scratch.run(&format!("{options} -i plain -o sealed")).expect_code(0);
