@@ -59,12 +59,13 @@ pub struct Config {
     pub plan_max_ns: u64,
     /// Most balancers registered, the built-in ones included.
     pub balancers_max: usize,
-    /// Longest work, by the device's measured rate, that a submitter carries out itself at once, in nanoseconds. 0: it
-    /// always goes through the device's queue. The default, 100 µs, is what a task may well take between two awaits.
+    /// Longest work, by the device's measured rate, that a submitter carries out itself at once, in nanoseconds; where nobody
+    /// else could take a part of a burst, its longest operation. 0: it always goes through the device's queue. The default,
+    /// 100 µs, is what a task may well take between two awaits.
     pub inline_max_ns: u64,
     /// How what submitters carry out at once is measured (histograms, rates, arrivals, times of a completion). 2: each run.
-    /// 1: each run of four operations or more, and of shorter ones about one in eight, at random, which stands for those
-    /// between. 0: none; it is counted only. What goes through a queue is measured always.
+    /// 1: each run of four operations or more, and of shorter ones about one in 32, at random, and the first in each 10 ms, which
+    /// stand for those between. 0: none; it is counted only. What goes through a queue is measured always.
     pub statistics: u8,
     /// 1: workers look for work all the time and never sleep, each of them using up a processor. 0: they sleep.
     pub poll_workers: u8,

@@ -105,6 +105,12 @@ impl Routing {
         listed.or_else(|| all_full(self.devices.iter(), shape)).unwrap_or(false)
     }
 
+    /// The devices that share operations like this.
+    pub(crate) fn candidates(&self, shape: Shape) -> &[Arc<Device>] {
+        let lane = self.lane(shape.algorithm(), size_class(shape.bytes()));
+        lane.map_or(&**self.devices, |lane| &lane.candidates)
+    }
+
     /// Whether anybody could still serve an operation that the devices in `tried` have failed, now or later. Unlike
     /// `pick` it changes nothing.
     pub(crate) fn is_left(&self, shape: Shape, tried: &Tried, binding: Binding) -> bool {

@@ -15,7 +15,7 @@ use crate::health::{Health, Purpose};
 use crate::op::DeviceId;
 use crate::queue::ring::Ring;
 use crate::shared::Shared;
-use crate::stats::counter::{Counter, DeviceCells};
+use crate::stats::counter::{ANY_WORKER, Counter, DeviceCells};
 use crate::stats::histogram::{Histogram, HistogramCells};
 use crate::stats::timing::Timing;
 use crate::stats::{DeviceCounters, DeviceQueue, DeviceStatus, LeavingStatus};
@@ -141,6 +141,10 @@ pub(crate) struct Device {
     pub(crate) inline_service: HistogramCells,
     /// Operations that a submitter is carrying out now.
     pub(crate) inline_ops: AtomicUsize,
+    /// The submitter that carried out the latest run, or [`ANY_WORKER`].
+    pub(crate) served_by: AtomicUsize,
+    /// A tick has passed: the next short run is timed.
+    pub(crate) ticked: AtomicBool,
     /// How fast it was of late; written by the holder of the run token.
     pub(crate) rates: Rates,
     /// Smoothed cost of one operation, nanoseconds; tells whether a backlog is worth a wake-up.
@@ -249,6 +253,8 @@ impl Device {
             total: HistogramCells::new(),
             inline_service: HistogramCells::new(),
             inline_ops: AtomicUsize::new(0),
+            served_by: AtomicUsize::new(ANY_WORKER),
+            ticked: AtomicBool::new(false),
             rates: Rates::default(),
             op_cost_ns: AtomicU64::new(1_000),
             answer_ns: AtomicU64::new(0),

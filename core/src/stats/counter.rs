@@ -94,6 +94,7 @@ static THREADS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize:
 
 thread_local! {
     static NUMBER: Cell<usize> = const { Cell::new(usize::MAX) };
+    static IS_WORKER: Cell<bool> = const { Cell::new(false) };
 }
 
 /// A small number for the calling thread, used to spread threads over shards and devices.
@@ -110,6 +111,20 @@ pub(crate) fn thread_number() -> usize {
 /// Gives the calling thread number 0, as in a simulation, where it must not depend on who was there before.
 pub(crate) fn pin_thread_number() {
     NUMBER.with(|number| number.set(0));
+}
+
+/// What stands for a runtime's own workers, which are at anybody's service.
+pub(crate) const ANY_WORKER: usize = usize::MAX;
+
+/// The calling thread is one of a runtime's workers.
+pub(crate) fn be_a_worker() {
+    IS_WORKER.set(true);
+}
+
+/// The number of the calling thread, or [`ANY_WORKER`].
+#[inline]
+pub(crate) fn submitter_number() -> usize {
+    if IS_WORKER.get() { ANY_WORKER } else { thread_number() }
 }
 
 /// What is counted for each device. `taken` counts before the ring is filled; the rest is the run-token holder's,

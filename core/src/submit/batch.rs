@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use super::face::{CompletionQueue, Face, Way};
 use super::future::INLINE_MAX_BYTES;
-use super::inline::{Inline, Order};
+use super::inline::{Caller, Inline, Order};
 use crate::device::RUN_MAX_OPS;
 use crate::op::{Completion, Refused, Request};
 use crate::queue::word::State;
@@ -105,7 +105,7 @@ impl BatchFuture {
             position,
             limit_ns: shared.config.inline_max_ns,
             count: requests.len(),
-            waker: None,
+            caller: Caller::Thread,
         };
         let (slots, missing, first) = (&mut self.slots, &mut self.missing, position as usize);
         let chunk = requests.len().min(RUN_MAX_OPS);

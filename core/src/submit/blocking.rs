@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
 use super::future::{Accepted, OpFuture};
+use super::inline::Caller;
 use crate::op::{Completion, Refused, Request};
 use crate::session::Session;
 
@@ -46,7 +47,8 @@ impl Session {
         let limit_ns = if self.open.shared.config.inline_max_ns > 0 { u64::MAX } else { 0 };
         let shared = &self.open.shared;
         let mut done = None;
-        let accepted = shared.accept_one(&self.open.state, None, &mut request, limit_ns, None, &mut done);
+        let accepted =
+            shared.accept_one(&self.open.state, None, &mut request, limit_ns, Caller::Thread, &mut done);
         match (accepted.map_err(|refused| *refused)?, done) {
             (_, Some(completion)) => Ok(completion),
             (Accepted::Slot(index) | Accepted::Together(index), None) => {

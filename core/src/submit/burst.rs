@@ -8,7 +8,8 @@ use arc_swap::{ArcSwap, Cache};
 
 use super::blocking;
 use super::face::{CompletionQueue, Face, Way};
-use super::inline::{Entry, Inline, Order};
+use super::inline::{Caller, Entry, Inline, Order};
+use super::ready::Ready;
 use crate::balancer::routing::Routing;
 use crate::device::RUN_MAX_OPS;
 use crate::error::Error;
@@ -28,7 +29,7 @@ impl Session {
             capacity_ops,
             outstanding_ops: 0,
             refused: Vec::new(),
-            ready: Vec::new(),
+            ready: Ready::default(),
             routing: Cache::new(RoutingOf(Arc::clone(&self.open.shared))),
         }
     }
@@ -45,7 +46,7 @@ pub struct Burst {
     outstanding_ops: usize,
     refused: Vec<Refused>,
     /// Completions of what was carried out at once.
-    ready: Vec<Completion>,
+    ready: Ready,
     /// The balancer's table that was in force at the last submission: to see that it still is costs one load.
     routing: Cache<RoutingOf, Arc<Routing>>,
 }
@@ -71,7 +72,10 @@ impl Burst {
     /// many were accepted. The rest stays in `requests`; a request that can never be accepted is moved to
     /// [`Burst::refused`].
     ///
-    /// Short work is carried out here and now, on this thread, where a direct device is idle.
+    /// Short work is carried out here and now, on this thread, where a direct device is idle; so is longer work that no other
+    /// idle device could take a part of, as long as each operation of it is short ([`Config::inline_max_ns`]).
+    ///
+    /// [`Config::inline_max_ns`]: crate::Config::inline_max_ns
     pub fn submit(&mut self, requests: &mut Vec<Request>) -> usize {
         self.hand_in(requests)
     }
@@ -99,16 +103,17 @@ impl Burst {
                 position: 0,
                 limit_ns: shared.config.inline_max_ns,
                 count: entries.len().min(room),
-                waker: None,
+                caller: Caller::Poller,
             };
             let is_ours = first.is_none_or(|session| Arc::ptr_eq(&session.open.shared, shared));
+            let done = ready.for_a_run();
             let ran = match &mut entries[..count] {
                 _ if !is_ours => Inline::No,
                 // One alone: the compiler knows that there is but one.
                 [entry] => {
-                    shared.run_inline(routing.load(), order, std::slice::from_mut(entry), ready, |_, _| {})
+                    shared.run_inline(routing.load(), order, std::slice::from_mut(entry), done, |_, _| {})
                 }
-                several => shared.run_inline(routing.load(), order, several, ready, |_, _| {}),
+                several => shared.run_inline(routing.load(), order, several, done, |_, _| {}),
             };
             let picked = match ran {
                 Inline::Ran(count) => {
@@ -183,13 +188,7 @@ impl Burst {
 
     /// Takes completions of what was carried out at once.
     fn take_ready(&mut self, completions: &mut Vec<Completion>, max: usize) -> usize {
-        let count = self.ready.len().min(max);
-        if count == self.ready.len() && completions.is_empty() && completions.capacity() >= count {
-            // The callers' memory for ours: nothing is copied.
-            std::mem::swap(completions, &mut self.ready);
-        } else {
-            completions.extend(self.ready.drain(..count));
-        }
+        let count = self.ready.take(completions, max);
         self.outstanding_ops -= count;
         count
     }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use super::face::{Face, Way};
-use super::inline::{Inline, Order};
+use super::inline::{Caller, Inline, Order};
 use crate::foreign::guarded;
 use crate::op::{Completion, Refused, Request};
 use crate::session::Session;
@@ -71,8 +71,15 @@ impl CallbackSession {
         let shared = &self.session.open.shared;
         let limit_ns = shared.config.inline_max_ns;
         let session = &*self.session.open.state;
-        let order =
-            Order { session, pinned: None, face: self.face.id, position: 0, limit_ns, count: 1, waker: None };
+        let order = Order {
+            session,
+            pinned: None,
+            face: self.face.id,
+            position: 0,
+            limit_ns,
+            count: 1,
+            caller: Caller::Thread,
+        };
         let mut done = None;
         let ran = shared.run_inline(
             &shared.routing.load(),

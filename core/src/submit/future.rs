@@ -3,11 +3,11 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use super::Shape;
 use super::face::FUTURE;
-use super::inline::{Inline, Order};
+use super::inline::{Caller, Inline, Order};
 use crate::context::Context as Keys;
 use crate::device::registry::Device;
 use crate::op::{Completion, Refused, Request};
@@ -42,8 +42,14 @@ impl Session {
         let shared = &self.open.shared;
         let limit_ns = shared.config.inline_max_ns;
         let mut done = None;
-        let accepted =
-            shared.accept_one(&self.open.state, Some(pinned), &mut request, limit_ns, None, &mut done);
+        let accepted = shared.accept_one(
+            &self.open.state,
+            Some(pinned),
+            &mut request,
+            limit_ns,
+            Caller::Thread,
+            &mut done,
+        );
         Ok(match (accepted.map_err(|refused| *refused)?, done) {
             (_, Some(completion)) => OpFuture { stage: Stage::Done(completion) },
             (Accepted::Done, None) => unreachable!("what is over has a completion"),
@@ -105,9 +111,9 @@ impl Future for OpFuture {
             let shared = &session.open.shared;
             let limit_ns = shared.config.inline_max_ns;
             // The request stays where it is: an operation that is over at once is not moved at all.
-            let waker = Some(context.waker());
+            let caller = Caller::Task(context.waker());
             let mut done = None;
-            match shared.accept_one(&session.open.state, None, request, limit_ns, waker, &mut done) {
+            match shared.accept_one(&session.open.state, None, request, limit_ns, caller, &mut done) {
                 Ok(Accepted::Done) => {
                     self.stage = Stage::Over;
                     return done.map_or(Poll::Pending, |completion| Poll::Ready(Ok(completion)));
@@ -165,10 +171,10 @@ impl Shared {
         pinned: Option<&Arc<Keys>>,
         request: &mut Request,
         limit_ns: u64,
-        waker: Option<&Waker>,
+        caller: Caller<'_>,
         done: &mut Option<Completion>,
     ) -> Result<Accepted, Box<Refused>> {
-        let order = Order { session, pinned, face: FUTURE, position: 0, limit_ns, count: 1, waker };
+        let order = Order { session, pinned, face: FUTURE, position: 0, limit_ns, count: 1, caller };
         let mut slot = None;
         let entries = std::slice::from_mut(request);
         let picked = match self

@@ -12,7 +12,6 @@ use std::task::Waker;
 
 use arrayvec::ArrayVec;
 
-use super::future::INLINE_MAX_BYTES;
 use super::{Shape, Tried};
 use crate::algorithm::OpKind;
 use crate::balancer::routing::{Pick, Routing};
@@ -26,11 +25,13 @@ use crate::op::{Completion, Output, Request};
 use crate::padding;
 use crate::session::SessionState;
 use crate::shared::Shared;
+use crate::stats::counter::submitter_number;
 use crate::stats::timing::TIMED_OPS;
 use crate::sync::atomic::{Ordering, fence};
 
 mod faces;
 mod failures;
+mod here;
 mod plan;
 
 pub(crate) use faces::{Done, Entry};
@@ -50,8 +51,7 @@ pub(crate) struct Order<'a> {
     pub(crate) limit_ns: u64,
     /// Operations that the caller hands in, of which these are a part.
     pub(crate) count: usize,
-    /// The task that waits, if it can come back later: it may be one of many.
-    pub(crate) waker: Option<&'a Waker>,
+    pub(crate) caller: Caller<'a>,
 }
 
 impl<'s> Order<'s> {
@@ -60,6 +60,17 @@ impl<'s> Order<'s> {
     fn session_of<E: Entry<'s>>(&self, entry: &E) -> &'s SessionState {
         entry.session().map_or(self.session, |session| &session.open.state)
     }
+}
+
+/// What a submitter can do while its operations are on their way.
+#[derive(Clone, Copy)]
+pub(crate) enum Caller<'a> {
+    /// Wait, or something else that nobody here knows.
+    Thread,
+    /// Come back when it is woken: it may be one of many tasks.
+    Task(&'a Waker),
+    /// Nothing but poll for them.
+    Poller,
 }
 
 /// What came of it.
@@ -113,13 +124,17 @@ impl Shared {
             return Inline::No;
         };
         let picked = || Inline::Picked(Arc::clone(device), room);
-        if let Some(waker) = order.waker
+        if let Caller::Task(waker) = order.caller
             && device.gains(shape)
             && self.is_one_of_many(waker)
         {
             return Inline::Together(Arc::clone(device), room);
         }
-        if !device.is_open_to_submitters() || !is_short(device, shape, order.count, order.limit_ns) {
+        let few = match device.is_open_to_submitters() {
+            true => self.how_many_here(&order, routing, device, shape, binding),
+            false => 0,
+        };
+        if few == 0 {
             return picked();
         }
         let Some(mut exec) = device.exec.try_lock() else { return picked() };
@@ -131,7 +146,7 @@ impl Shared {
             self.after_inline(device);
             return picked();
         }
-        let count = entries.len().min(room).min(device.run_max_ops);
+        let count = entries.len().min(room).min(device.run_max_ops).min(few);
         let started = self.is_timed(device, &mut exec, shape, count).then(|| self.now());
         let mut plan = Plan {
             shape: Shape(0),
@@ -161,7 +176,14 @@ impl Shared {
     fn is_timed(&self, device: &Device, exec: &mut Exec, shape: Shape, count: usize) -> bool {
         match self.config.statistics {
             0 => false,
-            1 => count >= TIMED_OPS || exec.timing.is_due() || device.rates.samples(shape) < RATE_KNOWN,
+            1 if count >= TIMED_OPS => true,
+            1 => {
+                let is_first = device.ticked.load(Ordering::Relaxed);
+                if is_first {
+                    device.ticked.store(false, Ordering::Relaxed);
+                }
+                exec.timing.is_due() || is_first || device.rates.samples(shape) < RATE_KNOWN
+            }
             _ => true,
         }
     }
@@ -225,6 +247,7 @@ impl Shared {
             });
         }
         device.inline_ops.store(count, Ordering::Relaxed);
+        device.served_by.store(submitter_number(), Ordering::Relaxed);
         let outcome = match &exec.engine {
             Mount::Direct(engine) => guarded(|| engine.execute(&mut ops)),
             _ => None,
@@ -360,18 +383,5 @@ fn begin(request: &mut Request, device: &Device, pad_to: Option<usize>) -> Compl
         source_intact: true,
         chain: request.chain.take(),
         input: None,
-    }
-}
-
-/// Whether so many operations like this are short work for the device: nobody else is worth waking for them.
-#[inline(always)]
-fn is_short(device: &Device, shape: Shape, count: usize, limit_ns: u64) -> bool {
-    if limit_ns == u64::MAX {
-        return true;
-    }
-    match device.rates.cost_ns(shape) {
-        Some(cost_ns) => cost_ns * count as f64 <= limit_ns as f64,
-        // Nothing is known yet: a short one tells how fast it is.
-        None => shape.bytes() * count <= INLINE_MAX_BYTES,
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod face;
 pub(crate) mod future;
 pub(crate) mod inline;
 pub(crate) mod iv;
+mod ready;
 
 use std::sync::Arc;
 

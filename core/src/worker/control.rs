@@ -31,6 +31,9 @@ impl Control {
         for device in devices.iter() {
             shared.age_health(device);
             shared.mind_idle(device, now);
+            if !device.ticked.load(Ordering::Relaxed) {
+                device.ticked.store(true, Ordering::Relaxed);
+            }
         }
         self.scan(shared, now);
         shared.watch_planner();

@@ -21,6 +21,7 @@ use crate::queue::slab::Held;
 use crate::queue::word::State;
 use crate::route;
 use crate::shared::Shared;
+use crate::stats::counter::submitter_number;
 use crate::submit::{Body, Shape};
 use crate::sync::atomic::Ordering;
 use crate::worker::conclude::kind_number;
@@ -48,6 +49,7 @@ impl Shared {
         self.execute(device, exec, &mut slots, &mut results);
         let finished = self.now();
         device.active_ns.store(finished.0, Ordering::Relaxed);
+        device.served_by.store(submitter_number(), Ordering::Relaxed);
         self.compare_samples(device, exec, &mut slots, &mut results, samples);
         device.cells.finished.add(slots.len() as u64);
         let cost = finished.since(started) / slots.len() as u64;

@@ -10,6 +10,7 @@ use super::{Progress, Worker};
 use crate::error::Error;
 use crate::event::{Draft, EventKind, Severity};
 use crate::shared::Shared;
+use crate::stats::counter::be_a_worker;
 
 /// How long a worker looks for work at most before it sleeps, in nanoseconds. Looking in vain halves it, so that a
 /// load with gaps costs no spinning; work that comes in time restores it.
@@ -66,6 +67,7 @@ impl Drop for Threads {
 }
 
 fn run_worker(shared: &Arc<Shared>, number: usize) {
+    be_a_worker();
     shared.parking.register(number);
     if shared.config.pin_workers != 0 {
         settle_down(shared, number);
