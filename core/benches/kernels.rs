@@ -72,7 +72,7 @@ impl Bare {
 
     /// Calls `body` with something that executes the run.
     fn with(&mut self, body: impl FnOnce(&mut dyn FnMut())) {
-        let (iv, mut outputs) = (Iv::from(IV), [Output::NONE; OPS]);
+        let (iv, mut outputs) = (Iv::from(IV), [Output::none(); OPS]);
         let iv = if self.algorithm.iv_len() == 0 { Iv::NONE } else { iv };
         let mut run: Vec<DirectOp<'_>> = (self.data.iter_mut().zip(&mut outputs).enumerate())
             .map(|(index, (data, output))| DirectOp {

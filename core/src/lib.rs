@@ -54,6 +54,7 @@ mod keys;
 mod order;
 mod padding;
 mod queue;
+mod rare;
 mod room;
 mod session_life;
 mod session_table;

@@ -7,6 +7,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::algorithm::{IV_LEN_MAX, OUTPUT_LEN_MAX, OpKind};
 use crate::buffers::{Input, Lies, Source};
 use crate::error::{Error, OpError};
+use crate::rare::Rare;
 
 /// Initialisation vector, nonce or initial counter block: up to 16 bytes, held inline.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -75,8 +76,11 @@ enum Held {
 }
 
 impl Output {
-    /// No output.
-    pub const NONE: Output = Output(Held::Nothing);
+    /// No output. Not a constant: of one, all bytes would be written.
+    #[inline(always)]
+    pub const fn none() -> Self {
+        Self(Held::Nothing)
+    }
 
     /// Copies `bytes`.
     ///
@@ -99,7 +103,7 @@ impl Output {
 
 impl Default for Output {
     fn default() -> Self {
-        Self::NONE
+        Self::none()
     }
 }
 
@@ -174,20 +178,31 @@ pub struct Request {
     /// The runtime makes the iv, at random, and gives it back with the completion. It is made when the operation is
     /// accepted and stays the same in every attempt.
     pub runtime_iv: bool,
-    pub(crate) chain: Option<Box<Chain>>,
+    pub(crate) chain: Rare<Chain>,
     /// Input that does not lie in `data`.
-    pub(crate) input: Option<Box<Input>>,
+    pub(crate) input: Rare<Input>,
 }
 
 impl Request {
     /// An operation of `kind` on `data`.
     pub fn new(kind: OpKind, data: Vec<u8>) -> Self {
-        Self { kind: Some(kind), data, ..Self::default() }
+        // Each field by name: a default to take the rest from would be written and copied first.
+        Self {
+            kind: Some(kind),
+            data,
+            iv: Iv::NONE,
+            aad: Vec::new(),
+            user_data: 0,
+            deadline_ns: 0,
+            runtime_iv: false,
+            chain: Rare::none(),
+            input: Rare::none(),
+        }
     }
 
     /// Encrypt `data` in place.
     pub fn encrypt(data: Vec<u8>, iv: impl Into<Iv>) -> Self {
-        Self { iv: iv.into(), ..Self::new(OpKind::Encrypt, data) }
+        Self::new(OpKind::Encrypt, data).with_iv(iv.into())
     }
 
     /// Encrypt `data` in place with an iv that the runtime makes: [`Completion::iv`]. The last four bytes of a counter
@@ -198,7 +213,7 @@ impl Request {
 
     /// Decrypt `data` in place.
     pub fn decrypt(data: Vec<u8>, iv: impl Into<Iv>) -> Self {
-        Self { iv: iv.into(), ..Self::new(OpKind::Decrypt, data) }
+        Self::new(OpKind::Decrypt, data).with_iv(iv.into())
     }
 
     /// Hash `data`.
@@ -242,8 +257,7 @@ impl Request {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn from_source(kind: OpKind, source: impl Into<Source>) -> Self {
-        let input = Input(Lies::Shared(source.into()));
-        Self { input: Some(Box::new(input)), ..Self::new(kind, Vec::new()) }
+        Self { input: Input(Lies::Shared(source.into())).into(), ..Self::new(kind, Vec::new()) }
     }
 
     /// Encrypt `source` out of place: [`Request::from_source`].
@@ -277,8 +291,7 @@ impl Request {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn scattered(kind: OpKind, segments: Vec<Vec<u8>>) -> Self {
-        let input = Input(Lies::Scattered(segments));
-        Self { input: Some(Box::new(input)), ..Self::new(kind, Vec::new()) }
+        Self { input: Input(Lies::Scattered(segments)).into(), ..Self::new(kind, Vec::new()) }
     }
 
     /// With this vector as `data`: for the output of an operation out of place.
@@ -354,21 +367,20 @@ impl std::error::Error for Refused {}
 pub struct DeviceId(pub u16);
 
 /// What became of an accepted operation.
+///
+/// In memory what every operation has comes first, in two cache lines; only a digest or MAC reaches the third.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Completion {
-    /// Success, or the one way it failed.
-    pub result: Result<(), OpError>,
     /// The buffer handed in, holding the output of encrypt, decrypt and random. After a failure the input if the
     /// source is intact, else nothing. Of an operation out of place the output or nothing; of a scattered one nothing.
     pub data: Vec<u8>,
-    /// Digest or MAC; empty for other kinds.
-    pub output: Output,
+    /// Success, or the one way it failed.
+    pub result: Result<(), OpError>,
     /// The caller's word.
     pub user_data: u64,
-    /// Device of the last attempt; `None` when no device had it.
-    pub device: Option<DeviceId>,
-    /// Attempts made.
-    pub attempts: u16,
+    pub(crate) chain: Rare<Chain>,
+    pub(crate) input: Rare<Input>,
     /// Nanoseconds from submission to the start of the last attempt (granularity: the run).
     pub queue_ns: u64,
     /// Nanoseconds of the last attempt (granularity: the run). 0 if it was carried out at once and not measured:
@@ -376,15 +388,21 @@ pub struct Completion {
     pub service_ns: u64,
     /// Nanoseconds from submission to the end; 0 as `service_ns`.
     pub total_ns: u64,
-    /// Stage of the route at which the operation ended, from 1; 1 without a route.
-    pub stage: u8,
     /// The iv it was carried out with.
     pub iv: Iv,
     /// Whether the input is still there after a failure: in `data`, or out of place, where it always is.
     pub source_intact: bool,
-    pub(crate) chain: Option<Box<Chain>>,
-    pub(crate) input: Option<Box<Input>>,
+    /// Stage of the route at which the operation ended, from 1; 1 without a route.
+    pub stage: u8,
+    /// Attempts made.
+    pub attempts: u16,
+    /// Device of the last attempt; `None` when no device had it.
+    pub device: Option<DeviceId>,
+    /// Digest or MAC; empty for other kinds.
+    pub output: Output,
 }
+
+const _: () = assert!(std::mem::offset_of!(Completion, output) <= 128 && size_of::<Completion>() <= 192);
 
 /// How an operation ended, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -161,7 +161,7 @@ pub(crate) fn shape(body: &Body, from: Shape) -> Shape {
 /// Arranges data, iv and aad as the stage's device is to see them.
 fn prepare(body: &mut Body) {
     let Some(route) = body.route.as_deref_mut() else { return };
-    body.output = Output::NONE;
+    body.output = Output::none();
     let algorithm = route.part().spec.algorithm;
     if is_cipher(algorithm) {
         body.iv = route.iv;
@@ -209,7 +209,7 @@ pub(crate) fn advance(body: &mut Body) -> bool {
         }
         body.data.zeroize();
         body.data = std::mem::take(&mut route.kept);
-        body.output = Output::NONE;
+        body.output = Output::none();
     }
     let next = match route.kind {
         OpKind::Encrypt => Some(route.stage + 1).filter(|stage| *stage < route.context.parts.len()),

@@ -177,7 +177,7 @@ impl Stream {
         chain.last = is_last;
         let next_iv = self.next_iv_from_input(&chunk);
         let mut request = Request { kind: Some(self.kind), data: chunk, iv: self.iv, ..Request::default() };
-        request.chain = Some(chain.clone());
+        request.chain = Some(chain.clone()).into();
         match self.session.submit_now(&self.context, request) {
             Ok(future) => Ok(Begun::Chunk { future, chain, next_iv }),
             Err(Refused { error, request }) => {
@@ -195,18 +195,18 @@ impl Stream {
     /// Waits for a chunk and commits it.
     async fn end(&mut self, begun: Begun) -> Result<(Vec<u8>, Output), StreamError> {
         let (future, chain, next_iv) = match begun {
-            Begun::Nothing(chunk) => return Ok((chunk, Output::NONE)),
+            Begun::Nothing(chunk) => return Ok((chunk, Output::none())),
             Begun::Chunk { future, chain, next_iv } => (future, chain, next_iv),
         };
         let refused = |Refused { error, request }| StreamError::Refused { error, chunk: request.data };
         let completion = future.await.map_err(refused)?;
-        let Completion { result, data, output, chain: after, .. } = completion;
+        let Completion { result, data, output, chain: mut after, .. } = completion;
         result?;
         if let Some(iv) = next_iv.or_else(|| self.next_iv_from_output(&data)) {
             self.iv = iv;
         }
         let is_hash = matches!(self.session.spec().algorithm.class(), Class::Digest | Class::Mac);
-        let mut after = if is_hash { after.unwrap_or(chain) } else { chain };
+        let mut after = if is_hash { after.take().unwrap_or(chain) } else { chain };
         after.first = false;
         self.chain = Some(after);
         Ok((data, output))

@@ -72,7 +72,7 @@ fn expected(tasks: &[Task], key: &[u8]) -> Result<Vec<Made>, String> {
         let same = |task: &Task| Made {
             result: Ok(()),
             data: task.input.clone(),
-            output: crate::op::Output::NONE,
+            output: crate::op::Output::none(),
             chain: task.chain.clone(),
         };
         return Ok(tasks.iter().map(same).collect());

@@ -81,7 +81,7 @@ impl Stand {
             .map(|task| Made {
                 result: Ok(()),
                 data: task.input.clone(),
-                output: Output::NONE,
+                output: Output::none(),
                 chain: task.chain.clone(),
             })
             .collect();
@@ -195,7 +195,7 @@ fn made_of(answer: Answer, task: &Task, source: &[u8]) -> Made {
             chain: product.chain.map(|chain| *chain),
         },
         Err(error) => {
-            Made { result: Err(error), data: Vec::new(), output: Output::NONE, chain: task.chain.clone() }
+            Made { result: Err(error), data: Vec::new(), output: Output::none(), chain: task.chain.clone() }
         }
     }
 }

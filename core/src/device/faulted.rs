@@ -311,7 +311,7 @@ fn flip(product: &mut Product, fault: &mut ActiveFault) {
     let mut output = product.output.as_slice().to_vec();
     if !output.is_empty() {
         flip_in(&mut output);
-        product.output = Output::NONE;
+        product.output = Output::none();
         return product.output.set(&output);
     }
     if let Some(chain) = product.chain.as_mut().filter(|chain| !chain.midstate.as_slice().is_empty()) {

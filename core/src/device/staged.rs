@@ -21,7 +21,7 @@ pub(crate) fn carry_out(op: QueuedOp, execute: impl FnOnce(&mut Run<'_>)) -> Ans
     let mut data = Vec::with_capacity(source.len() + 16);
     data.extend_from_slice(&source);
     drop(source);
-    let mut output = Output::NONE;
+    let mut output = Output::none();
     let mut run = [DirectOp {
         handle,
         algorithm,

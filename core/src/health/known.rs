@@ -108,7 +108,7 @@ impl Probe {
 
 fn ask_direct(answer: &KnownAnswer, handle: Handle, iv: &Iv, engine: &mut Mount) -> Verdict {
     let Mount::Direct(device) = engine else { return Err("no answer".to_owned()) };
-    let (mut data, mut output) = (answer.input.to_vec(), Output::NONE);
+    let (mut data, mut output) = (answer.input.to_vec(), Output::none());
     let mut ops = [DirectOp {
         handle,
         algorithm: answer.algorithm,

@@ -98,7 +98,7 @@ impl Shadow {
         let mut data = Vec::with_capacity(this.input.len() + 16);
         data.extend_from_slice(this.input);
         let mut chain = this.chain_before.cloned();
-        let mut output = Output::NONE;
+        let mut output = Output::none();
         let mut run = [DirectOp {
             handle,
             algorithm: this.shape.algorithm(),

@@ -21,8 +21,9 @@ use crate::device::mount::Mount;
 use crate::device::registry::{Device, Exec};
 use crate::device::{DeviceError, DirectOp, RUN_MAX_OPS};
 use crate::foreign::guarded;
-use crate::op::{Completion, Output, Request};
+use crate::op::{Completion, DeviceId, Output, Request};
 use crate::padding;
+use crate::rare::Rare;
 use crate::session::SessionState;
 use crate::shared::Shared;
 use crate::stats::counter::submitter_number;
@@ -227,25 +228,27 @@ impl Shared {
         done: &mut impl Done,
     ) -> Option<Vec<Result<(), DeviceError>>> {
         let count = entries.len();
-        let is_padded_now = plan.is_padded && plan.shape.kind() == OpKind::Encrypt;
-        let pad_to = is_padded_now.then(|| plan.shape.algorithm().block_len());
-        done.put(entries.iter_mut().map(|entry| begin(entry.request_mut(), device, pad_to)));
+        let (algorithm, kind) = (plan.shape.algorithm(), plan.shape.kind());
+        let id = device.id;
+        done.put(entries.iter_mut().map(|entry| begin(entry.request_mut(), id)));
         let latest = done.latest(count);
-        let mut ops: ArrayVec<DirectOp<'_>, RUN_MAX_OPS> = ArrayVec::new();
-        for ((entry, completion), planned) in entries.iter().zip(latest.iter_mut()).zip(&plan.ops) {
-            ops.push(DirectOp {
-                handle: planned.handle,
-                algorithm: plan.shape.algorithm(),
-                kind: plan.shape.kind(),
-                iv: &completion.iv,
-                aad: &entry.request().aad,
-                data: &mut completion.data,
-                source: None,
-                output: &mut completion.output,
-                chain: completion.chain.as_deref_mut(),
-                result: None,
-            });
+        if plan.is_padded && kind == OpKind::Encrypt {
+            pad(latest, algorithm.block_len());
         }
+        let mut ops: ArrayVec<DirectOp<'_>, RUN_MAX_OPS> = ArrayVec::new();
+        let begun = entries.iter().zip(latest.iter_mut()).zip(&plan.ops);
+        ops.extend(begun.map(|((entry, completion), planned)| DirectOp {
+            handle: planned.handle,
+            algorithm,
+            kind,
+            iv: &completion.iv,
+            aad: &entry.request().aad,
+            data: &mut completion.data,
+            source: None,
+            output: &mut completion.output,
+            chain: completion.chain.as_deref_mut(),
+            result: None,
+        }));
         device.inline_ops.store(count, Ordering::Relaxed);
         device.served_by.store(submitter_number(), Ordering::Relaxed);
         let outcome = match &exec.engine {
@@ -268,7 +271,7 @@ impl Shared {
         if let Some(results) = &results {
             settle(latest, results, plan, &mut ended);
         }
-        if plan.is_padded && plan.shape.kind() == OpKind::Decrypt {
+        if plan.is_padded && kind == OpKind::Decrypt {
             unpad(latest, results.as_deref(), plan, &mut ended);
         }
         count_sessions(exec, plan, results.as_deref(), latest, ended.failed);
@@ -363,17 +366,13 @@ fn count_sessions(
 
 /// A completion that has everything but its outcome.
 #[inline(always)]
-fn begin(request: &mut Request, device: &Device, pad_to: Option<usize>) -> Completion {
-    let mut data = std::mem::take(&mut request.data);
-    if let Some(block) = pad_to {
-        padding::pad_pkcs7(&mut data, block);
-    }
+fn begin(request: &mut Request, device: DeviceId) -> Completion {
     Completion {
         result: Ok(()),
-        data,
-        output: Output::NONE,
+        data: std::mem::take(&mut request.data),
+        output: Output::none(),
         user_data: request.user_data,
-        device: Some(device.id),
+        device: Some(device),
         attempts: 1,
         queue_ns: 0,
         service_ns: 0,
@@ -381,7 +380,14 @@ fn begin(request: &mut Request, device: &Device, pad_to: Option<usize>) -> Compl
         stage: 1,
         iv: request.iv,
         source_intact: true,
-        chain: request.chain.take(),
-        input: None,
+        chain: request.chain.take().into(),
+        input: Rare::none(),
+    }
+}
+
+#[inline(never)]
+fn pad(completions: &mut [Completion], block: usize) {
+    for completion in completions {
+        padding::pad_pkcs7(&mut completion.data, block);
     }
 }

@@ -105,12 +105,12 @@ pub(crate) struct Body {
 
 impl Body {
     /// Fills an empty body.
-    pub(crate) fn fill(&mut self, request: Request, face: u64, position: u32) {
+    pub(crate) fn fill(&mut self, mut request: Request, face: u64, position: u32) {
         self.data = request.data;
         self.iv = request.iv;
         self.aad = request.aad;
-        self.chain = request.chain;
-        self.input = request.input;
+        self.chain = request.chain.take();
+        self.input = request.input.take();
         self.user_data = request.user_data;
         self.face = face;
         self.position = position;
@@ -121,7 +121,7 @@ impl Body {
         self.tried.0.clear();
         self.last_reason = "";
         self.source_intact = true;
-        self.output = Output::NONE;
+        self.output = Output::none();
         self.queue_ns = 0;
         self.service_ns = 0;
         self.error = None;
@@ -140,15 +140,15 @@ impl Body {
             stage: self.stage + 1,
             iv: self.iv,
             data: std::mem::take(&mut self.data),
-            output: std::mem::replace(&mut self.output, Output::NONE),
+            output: std::mem::take(&mut self.output),
             user_data: self.user_data,
             device: self.device,
             attempts: self.attempts,
             queue_ns: self.queue_ns,
             service_ns: self.service_ns,
             source_intact: self.source_intact,
-            chain: self.chain.take(),
-            input: self.input.take(),
+            chain: self.chain.take().into(),
+            input: self.input.take().into(),
         }
     }
 

@@ -74,13 +74,14 @@ mod tests {
 
     use super::*;
     use crate::op::{Output, Request};
+    use crate::rare::Rare;
 
     fn numbered(user_data: u64) -> Completion {
         let request = Request::default();
         Completion {
             result: Ok(()),
             data: request.data,
-            output: Output::NONE,
+            output: Output::none(),
             user_data,
             device: None,
             attempts: 1,
@@ -90,8 +91,8 @@ mod tests {
             stage: 1,
             iv: request.iv,
             source_intact: true,
-            chain: None,
-            input: None,
+            chain: Rare::none(),
+            input: Rare::none(),
         }
     }
 

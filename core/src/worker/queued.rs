@@ -11,6 +11,7 @@ use crate::device::{Answer, DeviceError, Product, QueuedOp, Ticket};
 use crate::foreign::guarded;
 use crate::health::is_probe;
 use crate::health::shadow::{Compared, WRONG};
+use crate::op::Output;
 use crate::queue::slab::Held;
 use crate::queue::word::State;
 use crate::shared::Shared;
@@ -204,7 +205,7 @@ impl Shared {
         let body = held.body();
         let apart = if body.input.is_some() { scatter::lend(body, shape) } else { None };
         let Some(input) = apart.or_else(|| body.shared.clone().map(Source::from)) else { return true };
-        let product = result.as_ref().ok();
+        let (product, nothing) = (result.as_ref().ok(), Output::none());
         let compared = Compared {
             shape,
             iv: &body.iv,
@@ -212,7 +213,7 @@ impl Shared {
             input: &input,
             chain_before: body.chain.as_deref(),
             data: product.and_then(|product| product.data.as_deref()),
-            output: product.map_or(&crate::op::Output::NONE, |product| &product.output),
+            output: product.map_or(&nothing, |product| &product.output),
             chain_after: product.and_then(|product| product.chain.as_deref()),
             result: result.as_ref().map(|_| ()).map_err(|error| *error),
         };

@@ -231,7 +231,7 @@ impl Shared {
                     _ => body.data = sample.data,
                 }
                 body.chain = sample.chain;
-                body.output = Output::NONE;
+                body.output = Output::none();
                 *result = Err(WRONG);
             }
         }
@@ -487,7 +487,7 @@ pub(crate) fn settle(
             body.error = Some(OpError::Broken { attempts: body.attempts, reason, progress });
             // Half done, and by a device that failed: nobody has verified it.
             body.data.zeroize();
-            body.output = Output::NONE;
+            body.output = Output::none();
             route::give_back(body);
             route::end(body);
         }

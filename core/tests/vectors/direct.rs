@@ -75,7 +75,7 @@ impl Operation {
     ) -> Outcome {
         let spec = SessionSpec::new(self.algorithm);
         let handle = device.open(&spec, &Key::new(self.key.clone())).unwrap();
-        let (mut data, mut output) = (chunk.to_vec(), Output::NONE);
+        let (mut data, mut output) = (chunk.to_vec(), Output::none());
         let mut ops = [DirectOp {
             handle,
             algorithm: self.algorithm,

@@ -50,7 +50,7 @@ impl Direct {
     }
 
     fn call(&mut self) {
-        let mut output = Output::NONE;
+        let mut output = Output::none();
         self.data.truncate(self.work.size_bytes);
         let mut ops = [DirectOp {
             handle: self.handle,

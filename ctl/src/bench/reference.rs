@@ -60,7 +60,7 @@ impl Reference {
         let session = (operation % u64::from(self.work.sessions)) as usize;
         self.data.clear();
         self.data.extend_from_slice(input);
-        let mut expected = Output::NONE;
+        let mut expected = Output::none();
         let Some(handle) = self.handles.get(session) else { return Some(expected) };
         let mut ops = [DirectOp {
             handle: *handle,

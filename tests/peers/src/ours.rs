@@ -255,7 +255,7 @@ impl Kernel {
 
     pub fn turn(&mut self, ops: u64) {
         let (case, handle, iv) = (self.case, self.handle, self.case.iv);
-        let mut outputs = vec![Output::NONE; self.data.len()];
+        let mut outputs = vec![Output::none(); self.data.len()];
         let mut batch: Vec<DirectOp<'_>> = self
             .data
             .iter_mut()

@@ -143,7 +143,7 @@ fn execute(
     handles: &[Handle],
 ) -> Vec<(Result<(), DeviceError>, Vec<u8>)> {
     let iv = Iv::new(&IV[..algorithm.iv_len()]).unwrap();
-    let (mut data, mut outputs) = (vec![vec![0; 20]; handles.len()], vec![Output::NONE; handles.len()]);
+    let (mut data, mut outputs) = (vec![vec![0; 20]; handles.len()], vec![Output::none(); handles.len()]);
     let mut ops: Vec<DirectOp<'_>> = (handles.iter().zip(&mut data).zip(&mut outputs))
         .map(|((handle, data), output)| DirectOp {
             handle: *handle,
@@ -171,7 +171,7 @@ fn i9_an_operation_with_room_for_its_tag_is_carried_out_in_place_without_allocat
         let key = Key::new(KEY[..(*algorithm.key_len().end()).min(KEY.len())].to_vec());
         let handle = device.open(&SessionSpec::new(algorithm), &key).unwrap();
         let iv = Iv::new(&IV[..algorithm.iv_len()]).unwrap();
-        let (mut data, mut output) = (Vec::with_capacity(1_040), Output::NONE);
+        let (mut data, mut output) = (Vec::with_capacity(1_040), Output::none());
         data.resize(1_024, 0);
         let before = data.as_ptr();
         let mut ops = [DirectOp {

@@ -91,7 +91,7 @@ fn by_device(kernels: Kernels, algorithm: Algorithm, kind: OpKind, cases: &[Case
         (0..KEYS).map(|number| device.open(&spec, &Key::new(key(algorithm, number))).unwrap()).collect();
     let iv = |case: &Case| if algorithm.iv_len() == 0 { Iv::NONE } else { Iv::from(case.iv) };
     let ivs: Vec<Iv> = cases.iter().map(iv).collect();
-    let mut outputs = vec![Output::NONE; cases.len()];
+    let mut outputs = vec![Output::none(); cases.len()];
     let mut data: Vec<Vec<u8>> = cases.iter().map(text).collect();
     let mut run: Vec<DirectOp<'_>> = (cases.iter().zip(&ivs).zip(&mut data).zip(&mut outputs))
         .map(|(((case, iv), data), output)| DirectOp {
@@ -111,7 +111,7 @@ fn by_device(kernels: Kernels, algorithm: Algorithm, kind: OpKind, cases: &[Case
     assert!(run.iter().all(|op| op.result == Some(Ok(()))));
     drop(run);
     let made = data.into_iter().zip(outputs);
-    made.map(|(data, output)| if output == Output::NONE { data } else { output.as_slice().to_vec() })
+    made.map(|(data, output)| if output == Output::none() { data } else { output.as_slice().to_vec() })
         .collect()
 }
 
@@ -403,7 +403,7 @@ fn what_a_kernel_does_not_do_is_done_one_by_one_or_refused() {
     // In any order, since the first operation of a run decides for which kernel it is.
     for turn in 0..wanted.len() {
         let mut data: Vec<Vec<u8>> = wanted.iter().map(|wanted| plain[..wanted.3].to_vec()).collect();
-        let mut outputs = vec![Output::NONE; wanted.len()];
+        let mut outputs = vec![Output::none(); wanted.len()];
         let mut run: Vec<DirectOp<'_>> = (wanted.iter().zip(&mut data).zip(&mut outputs))
             .map(|(((handle, algorithm, kind, ..), data), output)| DirectOp {
                 handle: *handle,
@@ -440,7 +440,7 @@ fn chunks_of_a_hash_have_the_midstate_of_soft() {
         let key = Key::new(if algorithm == Algorithm::Sha256 { Vec::new() } else { vec![9; 20] });
         let chunk = |device: &dyn DirectDevice, chain: &mut Chain| {
             let handle = device.open(&SessionSpec::new(algorithm), &key).unwrap();
-            let (mut data, mut output) = (vec![3; 100], Output::NONE);
+            let (mut data, mut output) = (vec![3; 100], Output::none());
             let mut run = [DirectOp {
                 handle,
                 algorithm,

@@ -44,7 +44,7 @@ impl Case<'_> {
     /// On another device.
     pub(crate) fn run_on(&self, device: &dyn DirectDevice, chain: Option<&mut Chain>) -> Attempt {
         let handle = device.open(&SessionSpec::new(self.algorithm), &Key::new(self.key.to_vec())).unwrap();
-        let (mut data, mut output) = (self.input.to_vec(), Output::NONE);
+        let (mut data, mut output) = (self.input.to_vec(), Output::none());
         let mut ops = [DirectOp {
             handle,
             algorithm: self.algorithm,

@@ -116,7 +116,7 @@ fn each_operation_of_a_run_uses_its_own_session() {
         .iter()
         .map(|key| device.open(&SessionSpec::new(algorithm), &Key::new(key.to_vec())).unwrap())
         .collect();
-    let (iv, mut data, mut outputs) = (Iv::from(IV), vec![vec![0; 20]; 100], vec![Output::NONE; 100]);
+    let (iv, mut data, mut outputs) = (Iv::from(IV), vec![vec![0; 20]; 100], vec![Output::none(); 100]);
     let mut ops: Vec<DirectOp<'_>> = (handles.iter().zip(&mut data).zip(&mut outputs))
         .map(|((handle, data), output)| DirectOp {
             handle: *handle,
@@ -143,7 +143,7 @@ fn a_closed_session_and_one_of_another_algorithm_are_refused() {
     let device = Soft::new();
     let handle = device.open(&SessionSpec::new(Algorithm::Sha256), &Key::none()).unwrap();
     let attempt = |algorithm| {
-        let (mut data, mut output) = (vec![0; 16], Output::NONE);
+        let (mut data, mut output) = (vec![0; 16], Output::none());
         let mut ops = [DirectOp {
             handle,
             algorithm,

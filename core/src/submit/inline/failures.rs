@@ -117,7 +117,7 @@ impl Shared {
         device.cells.finished.add(1);
         let mut request = std::mem::take(entry.request_mut());
         request.data = std::mem::take(&mut completion.data);
-        request.chain = completion.chain.take();
+        request.chain = completion.chain.take().into();
         let shape =
             session.rules.shape_of(plan.shape.kind_number(), request.data.len(), request.chain.is_some());
         let mut held = held.attempted(1, device.id);
@@ -168,7 +168,7 @@ pub(super) fn settle(
             Err(DeviceError::Failed { reason, progress, .. }) => {
                 // Half done, and by a device that failed: nobody has verified it.
                 completion.data.zeroize();
-                completion.output = Output::NONE;
+                completion.output = Output::none();
                 completion.result = Err(OpError::Broken { attempts: 1, reason, progress });
             }
         }
