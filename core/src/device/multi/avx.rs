@@ -97,24 +97,74 @@ macro_rules! safe {
 #[inline(always)]
 unsafe fn transpose(rows: [__m256i; 8]) -> [__m256i; 8] {
     safe! {
-        let pairs: [__m256i; 8] = array::from_fn(|index| {
-            let (one, other) = (rows[index / 2 * 2], rows[index / 2 * 2 + 1]);
-            if index % 2 == 0 { _mm256_unpacklo_epi32(one, other) } else { _mm256_unpackhi_epi32(one, other) }
-        });
+        let mut pairs = rows;
+        for first in [0, 2, 4, 6] {
+            pairs[first] = _mm256_unpacklo_epi32(rows[first], rows[first + 1]);
+            pairs[first + 1] = _mm256_unpackhi_epi32(rows[first], rows[first + 1]);
+        }
         // quads[4 * h + w]: words w and w + 4 of rows 4h to 4h + 3.
-        let quads: [__m256i; 8] = array::from_fn(|index| {
-            let (half, word) = (index / 4 * 4, index % 4);
-            let (one, other) = (pairs[half + word / 2], pairs[half + word / 2 + 2]);
-            if word % 2 == 0 { _mm256_unpacklo_epi64(one, other) } else { _mm256_unpackhi_epi64(one, other) }
-        });
-        array::from_fn(|word| {
-            let (one, other) = (quads[word % 4], quads[word % 4 + 4]);
-            if word < 4 {
-                _mm256_permute2x128_si256::<0x20>(one, other)
-            } else {
-                _mm256_permute2x128_si256::<0x31>(one, other)
+        let mut quads = pairs;
+        for first in [0, 4] {
+            quads[first] = _mm256_unpacklo_epi64(pairs[first], pairs[first + 2]);
+            quads[first + 1] = _mm256_unpackhi_epi64(pairs[first], pairs[first + 2]);
+            quads[first + 2] = _mm256_unpacklo_epi64(pairs[first + 1], pairs[first + 3]);
+            quads[first + 3] = _mm256_unpackhi_epi64(pairs[first + 1], pairs[first + 3]);
+        }
+        let mut columns = quads;
+        for word in 0..4 {
+            columns[word] = _mm256_permute2x128_si256::<0x20>(quads[word], quads[word + 4]);
+            columns[word + 4] = _mm256_permute2x128_si256::<0x31>(quads[word], quads[word + 4]);
+        }
+        columns
+    }
+}
+
+/// The same with sixteen.
+#[inline(always)]
+unsafe fn transpose_sixteen(rows: [__m512i; 16]) -> [__m512i; 16] {
+    safe! {
+        let mut pairs = rows;
+        for first in [0, 2, 4, 6, 8, 10, 12, 14] {
+            pairs[first] = _mm512_unpacklo_epi32(rows[first], rows[first + 1]);
+            pairs[first + 1] = _mm512_unpackhi_epi32(rows[first], rows[first + 1]);
+        }
+        // quads[4 * q + w]: words w, w + 4, w + 8 and w + 12 of rows 4q to 4q + 3.
+        let mut quads = pairs;
+        for first in [0, 4, 8, 12] {
+            quads[first] = _mm512_unpacklo_epi64(pairs[first], pairs[first + 2]);
+            quads[first + 1] = _mm512_unpackhi_epi64(pairs[first], pairs[first + 2]);
+            quads[first + 2] = _mm512_unpacklo_epi64(pairs[first + 1], pairs[first + 3]);
+            quads[first + 3] = _mm512_unpackhi_epi64(pairs[first + 1], pairs[first + 3]);
+        }
+        let mut columns = quads;
+        for word in 0..4 {
+            let quarters = [quads[word], quads[word + 4], quads[word + 8], quads[word + 12]];
+            let quarters = transpose_quarters(quarters);
+            for quarter in 0..4 {
+                columns[4 * quarter + word] = quarters[quarter];
             }
-        })
+        }
+        columns
+    }
+}
+
+/// Quarter `q` of vector `v` becomes quarter `v` of vector `q`.
+///
+/// # Safety
+/// The processor must have AVX-512 F.
+#[inline(always)]
+pub(super) unsafe fn transpose_quarters([one, two, three, four]: [__m512i; 4]) -> [__m512i; 4] {
+    safe! {
+        let (front_even, front_odd) =
+            (_mm512_shuffle_i32x4::<0x88>(one, two), _mm512_shuffle_i32x4::<0xdd>(one, two));
+        let (back_even, back_odd) =
+            (_mm512_shuffle_i32x4::<0x88>(three, four), _mm512_shuffle_i32x4::<0xdd>(three, four));
+        [
+            _mm512_shuffle_i32x4::<0x88>(front_even, back_even),
+            _mm512_shuffle_i32x4::<0x88>(front_odd, back_odd),
+            _mm512_shuffle_i32x4::<0xdd>(front_even, back_even),
+            _mm512_shuffle_i32x4::<0xdd>(front_odd, back_odd),
+        ]
     }
 }
 
@@ -159,7 +209,13 @@ impl Words for Avx2 {
 
     #[inline(always)]
     fn gather_states(self, states: &[State]) -> [__m256i; 8] {
-        safe!(transpose(array::from_fn(|lane| _mm256_loadu_si256(states[lane].as_ptr().cast()))))
+        safe! {
+            let mut rows = [_mm256_setzero_si256(); 8];
+            for lane in 0..8 {
+                rows[lane] = _mm256_loadu_si256(states[lane].as_ptr().cast());
+            }
+            transpose(rows)
+        }
     }
 
     #[inline(always)]
@@ -172,19 +228,40 @@ impl Words for Avx2 {
     }
 
     #[inline(always)]
-    fn gather_blocks(self, blocks: &[&HashBlock], half: usize) -> [__m256i; 8] {
-        let part = |lane: usize| blocks[lane][half * 32..][..32].as_ptr().cast();
+    fn gather_blocks(self, blocks: &[&HashBlock]) -> [__m256i; 16] {
         safe! {
-            let reversal = _mm256_broadcastsi128_si256(_mm_set_epi64x(0x0c0d_0e0f_0809_0a0b, 0x0405_0607_0001_0203));
-            transpose(array::from_fn(|lane| _mm256_shuffle_epi8(_mm256_loadu_si256(part(lane)), reversal)))
+            let reversal = _mm256_broadcastsi128_si256(reversal());
+            let mut words = [_mm256_setzero_si256(); 16];
+            for half in 0..2 {
+                let mut rows = [_mm256_setzero_si256(); 8];
+                for lane in 0..8 {
+                    let part = blocks[lane][half * 32..][..32].as_ptr().cast();
+                    rows[lane] = _mm256_shuffle_epi8(_mm256_loadu_si256(part), reversal);
+                }
+                words[half * 8..][..8].copy_from_slice(&transpose(rows));
+            }
+            words
         }
     }
+}
+
+/// The bytes of each word from the last to the first.
+#[inline(always)]
+fn reversal() -> __m128i {
+    // SAFETY: SSE2, which every x86-64 has.
+    unsafe { _mm_set_epi64x(0x0c0d_0e0f_0809_0a0b, 0x0405_0607_0001_0203) }
 }
 
 /// Lanes 0 to 7 and lanes 8 to 15 of eight words.
 #[inline(always)]
 unsafe fn join(low: [__m256i; 8], high: [__m256i; 8]) -> [__m512i; 8] {
-    safe!(array::from_fn(|word| _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low[word]), high[word])))
+    safe! {
+        let mut words = [_mm512_setzero_si512(); 8];
+        for word in 0..8 {
+            words[word] = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low[word]), high[word]);
+        }
+        words
+    }
 }
 
 impl Words for Avx512 {
@@ -223,7 +300,7 @@ impl Words for Avx512 {
 
     #[inline(always)]
     fn rotate<const RIGHT: i32, const LEFT: i32>(self, word: __m512i) -> __m512i {
-        safe!(_mm512_rorv_epi32(word, _mm512_set1_epi32(RIGHT)))
+        safe!(_mm512_ror_epi32::<RIGHT>(word))
     }
 
     #[inline(always)]
@@ -235,13 +312,27 @@ impl Words for Avx512 {
     #[inline(always)]
     fn scatter_states(self, words: [__m512i; 8], states: &mut [State]) {
         let (low, high) = states.split_at_mut(Avx2::LANES);
-        self.0.scatter_states(words.map(|word| safe!(_mm512_castsi512_si256(word))), low);
-        self.0.scatter_states(words.map(|word| safe!(_mm512_extracti64x4_epi64::<1>(word))), high);
+        safe! {
+            let mut halves = [[_mm256_setzero_si256(); 8]; 2];
+            for word in 0..8 {
+                halves[0][word] = _mm512_castsi512_si256(words[word]);
+                halves[1][word] = _mm512_extracti64x4_epi64::<1>(words[word]);
+            }
+            self.0.scatter_states(halves[0], low);
+            self.0.scatter_states(halves[1], high);
+        }
     }
 
     #[inline(always)]
-    fn gather_blocks(self, blocks: &[&HashBlock], half: usize) -> [__m512i; 8] {
-        let (low, high) = blocks.split_at(Avx2::LANES);
-        safe!(join(self.0.gather_blocks(low, half), self.0.gather_blocks(high, half)))
+    fn gather_blocks(self, blocks: &[&HashBlock]) -> [__m512i; 16] {
+        safe! {
+            let reversal = _mm512_broadcast_i32x4(reversal());
+            let mut rows = [_mm512_setzero_si512(); 16];
+            for lane in 0..16 {
+                let block = _mm512_loadu_si512(blocks[lane].as_ptr().cast());
+                rows[lane] = _mm512_shuffle_epi8(block, reversal);
+            }
+            transpose_sixteen(rows)
+        }
     }
 }

@@ -129,13 +129,7 @@ impl<'a, const LANES: usize> Keys<'a, LANES> {
             if self.unlisted >> lanes.start & ((1 << V::BLOCKS) - 1) == 0 {
                 continue;
             }
-            let schedules = &self.of[lanes.clone()];
-            let pairs = table.rows.as_chunks_mut::<2>().0;
-            for (pair, rows) in pairs[..=ROUNDS / 2].iter_mut().enumerate() {
-                for (keys, row) in vector.collect_keys(schedules, 2 * pair).into_iter().zip(rows) {
-                    vector.store(keys, &mut row[lanes.clone()]);
-                }
-            }
+            vector.list_keys(&self.of[lanes.clone()], table.rows_of(ROUNDS), lanes.start);
         }
         (self.unlisted, self.is_listed) = (0, true);
     }

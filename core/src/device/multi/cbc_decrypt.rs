@@ -7,8 +7,6 @@
 //! **Constant time.** Of the data, nothing but AES, exclusive-or and moves is made. Branches depend on lengths alone; what a
 //! text ends with, its padding, is not looked at.
 
-use std::array;
-
 use super::parallel::{Inverse, Mode, rounds};
 use super::schedule::Schedule;
 use super::vector::{Block, Vector};
@@ -31,7 +29,10 @@ impl Mode for CbcDecrypt {
         text: &mut [Block],
     ) {
         let text = &mut text[..VECTORS * V::BLOCKS];
-        let mut state: [V::Blocks; VECTORS] = array::from_fn(|place| vector.load(&text[place * V::BLOCKS..]));
+        let mut state = [vector.load(text); VECTORS];
+        for place in 1..VECTORS {
+            state[place] = vector.load(&text[place * V::BLOCKS..]);
+        }
         let first = vector.behind(*before, state[0]);
         *before = state[VECTORS - 1];
         rounds::<Inverse, V, VECTORS, ROUNDS>(vector, keys, &mut state);

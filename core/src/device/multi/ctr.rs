@@ -6,8 +6,6 @@
 //! **Constant time.** Of the data, nothing but AES, exclusive-or and moves is made. Branches depend on lengths and on the
 //! counter, which is as public as an iv; never on a key or a text.
 
-use std::array;
-
 use super::parallel::{Forward, Mode, WIDE_VECTORS, rounds};
 use super::schedule::Schedule;
 use super::vector::{Block, Vector};
@@ -40,8 +38,10 @@ impl Mode for Ctr {
         counters: &mut V::Blocks,
         text: &mut [Block],
     ) {
-        let mut state: [V::Blocks; VECTORS] =
-            array::from_fn(|place| vector.big_endian(vector.advance(*counters, (place * V::BLOCKS) as u64)));
+        let mut state = [*counters; VECTORS];
+        for (place, blocks) in state.iter_mut().enumerate() {
+            *blocks = vector.big_endian(vector.advance(*counters, (place * V::BLOCKS) as u64));
+        }
         *counters = vector.advance(*counters, (VECTORS * V::BLOCKS) as u64);
         rounds::<Forward, V, VECTORS, ROUNDS>(vector, keys, &mut state);
         for (place, text) in text.chunks_exact_mut(V::BLOCKS).take(VECTORS).enumerate() {

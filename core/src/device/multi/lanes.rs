@@ -8,7 +8,7 @@
 use std::array;
 use std::marker::PhantomData;
 
-use super::schedule::Schedule;
+use super::schedule::{LANES_MAX, Schedule};
 use super::vector::{Block, Vector};
 
 /// Most steps while a lane rests: it works on a scratch pad of so many blocks.
@@ -32,9 +32,9 @@ pub(super) trait Gather: Vector {
     unsafe fn scatter(self, blocks: Self::Blocks, to: &[*mut Block], step: usize);
     /// The same from a slice of at least [`Vector::BLOCKS`] blocks, each of them loaded by itself.
     fn collect(self, blocks: &[Block]) -> Self::Blocks;
-    /// Keys number `round` and `round + 1` of `schedules[lane]` in place `lane` of one vector each; there are at least
-    /// [`Vector::BLOCKS`] schedules.
-    fn collect_keys(self, schedules: &[&Schedule], round: usize) -> [Self::Blocks; 2];
+    /// Puts the first keys of `schedules[lane]`, a multiple of [`KEYS_AT_ONCE`], side by side into `rows`: key `r` of
+    /// lane `l` to place `first + l` of row `r`. There are at least [`Vector::BLOCKS`] schedules.
+    fn list_keys(self, schedules: &[&Schedule], rows: &mut [[Block; LANES_MAX]], first: usize);
 }
 
 /// Lanes and what is left of their messages. Invariant: a lane that does not rest has at least one block left, and
@@ -137,10 +137,11 @@ impl<'a, const LANES: usize> Lanes<'a, LANES> {
         let scatter = |blocks, place: usize, step: usize| unsafe {
             vector.scatter(blocks, &at[lanes(place)], step);
         };
-        let mut state: [V::Blocks; VECTORS] = array::from_fn(|place| {
+        let mut state = [key(0, 0); VECTORS];
+        for place in 0..VECTORS {
             let first = vector.xor(gather(place, 0), key(0, place));
-            vector.xor(vector.collect(&self.chain[lanes(place)]), first)
-        });
+            state[place] = vector.xor(vector.collect(&self.chain[lanes(place)]), first);
+        }
         let mut step = 0;
         loop {
             for round in 1..ROUNDS {

@@ -4,8 +4,10 @@ use zeroize::Zeroize;
 
 use super::vector::Block;
 
-/// Round keys of AES-256, which has the most, and one that is not used: they are fetched by twos.
+/// Round keys of AES-256, which has the most, and one that is not used: they are fetched by fours at most.
 pub(super) const ROUND_KEYS_MAX: usize = 16;
+/// Round keys that are put into a [`KeyTable`] together, and of which it has a multiple for each key.
+pub(super) const KEYS_AT_ONCE: usize = 4;
 
 /// Rounds of AES, by the length of the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,10 +79,10 @@ impl Schedule {
         &self.keys[round]
     }
 
-    /// Round keys `round`, an even number, and `round + 1`.
+    /// Round keys `SIZE * place` and those after it.
     #[inline(always)]
-    pub(super) fn pair(&self, round: usize) -> &[Block; 2] {
-        &self.keys.as_chunks().0[round / 2]
+    pub(super) fn chunk<const SIZE: usize>(&self, place: usize) -> &[Block; SIZE] {
+        &self.keys.as_chunks().0[place]
     }
 }
 
@@ -103,13 +105,17 @@ impl KeyTable {
     pub(super) fn new() -> Box<Self> {
         Box::new(Self { rows: [[[0; 16]; LANES_MAX]; ROUND_KEYS_MAX] })
     }
-}
 
-impl KeyTable {
-    /// Forgets what was written for the first `lanes` lanes, all pairs of rows of so many rounds. The table outlives the call, so that no compiler can leave
+    /// The rows in use for so many rounds.
+    #[inline(always)]
+    pub(super) fn rows_of(&mut self, rounds: usize) -> &mut [[Block; LANES_MAX]] {
+        &mut self.rows[..(rounds + 1).next_multiple_of(KEYS_AT_ONCE)]
+    }
+
+    /// Forgets what was written for the first `lanes` lanes. The table outlives the call, so that no compiler can leave
     /// this out; it is in words, since a run pays for it.
     #[inline(always)]
     pub(super) fn wipe(&mut self, rounds: usize, lanes: usize) {
-        self.rows[..rounds + 2].iter_mut().for_each(|row| row[..lanes].fill([0; 16]));
+        self.rows_of(rounds).iter_mut().for_each(|row| row[..lanes].fill([0; 16]));
     }
 }

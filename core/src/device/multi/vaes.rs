@@ -10,9 +10,10 @@
 
 use std::arch::x86_64::*;
 
+use super::avx::transpose_quarters;
 use super::lanes::Gather;
 use super::parallel::{self, Mode};
-use super::schedule::{KeyTable, Rounds, Schedule};
+use super::schedule::{KEYS_AT_ONCE, KeyTable, LANES_MAX, Rounds, Schedule};
 use super::vector::{Block, Vector};
 use super::{Job, cbc};
 
@@ -219,10 +220,18 @@ impl Gather for Vaes256 {
     }
 
     #[inline(always)]
-    fn collect_keys(self, schedules: &[&Schedule], round: usize) -> [__m256i; 2] {
-        // Both keys of a lane by one load: what is loaded by halves is stored by halves, at half the rate.
-        let [one, other] = [0, 1].map(|lane| self.load(schedules[lane].pair(round)));
-        safe!([_mm256_permute2x128_si256::<0x20>(one, other), _mm256_permute2x128_si256::<0x31>(one, other)])
+    fn list_keys(self, schedules: &[&Schedule], rows: &mut [[Block; LANES_MAX]], first: usize) {
+        let (one, other) = (schedules[0], schedules[1]);
+        for (place, rows) in rows.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+            // Both keys of a lane by one load: what is loaded by halves is stored by halves, at half the rate.
+            let (one, other) = (self.load(one.chunk::<2>(place)), self.load(other.chunk::<2>(place)));
+            let (front, back) = safe!((
+                _mm256_permute2x128_si256::<0x20>(one, other),
+                _mm256_permute2x128_si256::<0x31>(one, other)
+            ));
+            self.store(front, &mut rows[0][first..]);
+            self.store(back, &mut rows[1][first..]);
+        }
     }
 }
 
@@ -326,11 +335,17 @@ impl Gather for Vaes512 {
     }
 
     #[inline(always)]
-    fn collect_keys(self, schedules: &[&Schedule], round: usize) -> [__m512i; 2] {
-        [0, 1].map(|next| {
-            let at = |lane: usize| schedules[lane].pair(round)[next].as_ptr().cast();
-            safe!(join(_mm256_loadu2_m128i(at(1), at(0)), _mm256_loadu2_m128i(at(3), at(2))))
-        })
+    fn list_keys(self, schedules: &[&Schedule], rows: &mut [[Block; LANES_MAX]], first: usize) {
+        for (place, rows) in rows.as_chunks_mut::<KEYS_AT_ONCE>().0.iter_mut().enumerate() {
+            let mut keys = [self.load(schedules[0].chunk::<KEYS_AT_ONCE>(place)); 4];
+            for lane in 1..4 {
+                keys[lane] = self.load(schedules[lane].chunk::<KEYS_AT_ONCE>(place));
+            }
+            let keys = safe!(transpose_quarters(keys));
+            for (row, keys) in rows.iter_mut().zip(keys) {
+                self.store(keys, &mut row[first..]);
+            }
+        }
     }
 }
 

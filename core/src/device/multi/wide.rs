@@ -2,8 +2,6 @@
 //!
 //! Written once for every width: [`Words`] is what differs. **Constant time:** additions, rotations, logic and shuffles.
 
-use std::array;
-
 use super::hash::{HashBlock, State};
 
 /// FIPS 180-4 section 4.2.2.
@@ -45,11 +43,14 @@ pub(super) trait Words: Copy {
     fn gather_states(self, states: &[State]) -> [Self::Word; 8];
     /// The same back.
     fn scatter_states(self, words: [Self::Word; 8], states: &mut [State]);
-    /// Big-endian words `8 * half` to `8 * half + 7` of every lane's block.
-    fn gather_blocks(self, blocks: &[&HashBlock], half: usize) -> [Self::Word; 8];
+    /// The sixteen big-endian words of every lane's block.
+    fn gather_blocks(self, blocks: &[&HashBlock]) -> [Self::Word; 16];
 }
 
 /// Takes the first `count` blocks of every lane into its state.
+///
+/// Loops, here and in the vectors, not closures handed to functions of the standard library: those lack the features of
+/// the caller, and what is not made part of it passes its vectors through memory.
 #[inline(always)]
 pub(super) fn compress<V: Words, const LANES: usize>(
     vector: V,
@@ -60,42 +61,65 @@ pub(super) fn compress<V: Words, const LANES: usize>(
     const { assert!(V::LANES == LANES) };
     let mut state = vector.gather_states(states);
     for index in 0..count {
-        let block: [&HashBlock; LANES] = array::from_fn(|lane| &blocks[lane][index]);
-        let (front, back) = (vector.gather_blocks(&block, 0), vector.gather_blocks(&block, 1));
-        let words = array::from_fn(|place| if place < 8 { front[place] } else { back[place - 8] });
-        let after = rounds(vector, state, words);
-        state = array::from_fn(|word| vector.add(state[word], after[word]));
+        let mut block = [&blocks[0][index]; LANES];
+        for lane in 1..LANES {
+            block[lane] = &blocks[lane][index];
+        }
+        let mut words = vector.gather_blocks(&block);
+        let mut after = state;
+        let (first, later) = ROUND_CONSTANTS.as_chunks().0.split_at(1);
+        sixteen_rounds::<V, false>(vector, &mut after, &mut words, &first[0]);
+        for constants in later {
+            sixteen_rounds::<V, true>(vector, &mut after, &mut words, constants);
+        }
+        for word in 0..8 {
+            state[word] = vector.add(state[word], after[word]);
+        }
     }
     vector.scatter_states(state, states);
 }
 
-/// The 64 rounds (section 6.2.2).
+/// A quarter of the rounds (section 6.2.2), with the words of the message schedule that belong to them: those of the
+/// quarter before, which are replaced if `NEXT`.
 #[inline(always)]
-fn rounds<V: Words>(vector: V, state: [V::Word; 8], mut words: [V::Word; 16]) -> [V::Word; 8] {
-    let add = |one, other| vector.add(one, other);
-    let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = state;
-    for round in 0..64 {
-        let place = round % 16;
-        if round >= 16 {
-            let (w15, w2) = (words[(place + 1) % 16], words[(place + 14) % 16]);
-            let sigma0 = vector.xor3(
-                vector.rotate::<7, 25>(w15),
-                vector.rotate::<18, 14>(w15),
-                vector.shift::<3>(w15),
-            );
-            let sigma1 =
-                vector.xor3(vector.rotate::<17, 15>(w2), vector.rotate::<19, 13>(w2), vector.shift::<10>(w2));
-            words[place] = add(add(words[place], sigma0), add(words[(place + 9) % 16], sigma1));
-        }
-        let constant = vector.broadcast(ROUND_CONSTANTS[round]);
-        let sum1 =
-            vector.xor3(vector.rotate::<6, 26>(e), vector.rotate::<11, 21>(e), vector.rotate::<25, 7>(e));
-        let first = add(add(add(h, add(words[place], constant)), vector.choose(e, f, g)), sum1);
-        let sum0 =
-            vector.xor3(vector.rotate::<2, 30>(a), vector.rotate::<13, 19>(a), vector.rotate::<22, 10>(a));
-        let second = add(sum0, vector.majority(a, b, c));
-        (h, g, f, e) = (g, f, e, add(d, first));
-        (d, c, b, a) = (c, b, a, add(first, second));
+fn sixteen_rounds<V: Words, const NEXT: bool>(
+    vector: V,
+    state: &mut [V::Word; 8],
+    words: &mut [V::Word; 16],
+    constants: &[u32; 16],
+) {
+    macro_rules! rounds {
+        ($($place:literal)*) => { $(round::<V, $place, NEXT>(vector, state, words, constants[$place]);)* };
     }
-    [a, b, c, d, e, f, g, h]
+    // One by one: every index is known, so that states and words stay in registers.
+    rounds!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+}
+
+/// One round. Instead of the words, their names move: `a` is at `-PLACE`, modulo 8.
+#[inline(always)]
+fn round<V: Words, const PLACE: usize, const NEXT: bool>(
+    vector: V,
+    state: &mut [V::Word; 8],
+    words: &mut [V::Word; 16],
+    constant: u32,
+) {
+    let add = |one, other| vector.add(one, other);
+    if NEXT {
+        let (w15, w2) = (words[(PLACE + 1) % 16], words[(PLACE + 14) % 16]);
+        let sigma0 =
+            vector.xor3(vector.rotate::<7, 25>(w15), vector.rotate::<18, 14>(w15), vector.shift::<3>(w15));
+        let sigma1 =
+            vector.xor3(vector.rotate::<17, 15>(w2), vector.rotate::<19, 13>(w2), vector.shift::<10>(w2));
+        words[PLACE] = add(add(words[PLACE], sigma0), add(words[(PLACE + 9) % 16], sigma1));
+    }
+    let at = |name: usize| (16 - PLACE + name) % 8;
+    let [a, b, c, d] = [state[at(0)], state[at(1)], state[at(2)], state[at(3)]];
+    let [e, f, g, h] = [state[at(4)], state[at(5)], state[at(6)], state[at(7)]];
+    let sum1 = vector.xor3(vector.rotate::<6, 26>(e), vector.rotate::<11, 21>(e), vector.rotate::<25, 7>(e));
+    let known = add(h, add(words[PLACE], vector.broadcast(constant)));
+    let first = add(add(known, vector.choose(e, f, g)), sum1);
+    let sum0 = vector.xor3(vector.rotate::<2, 30>(a), vector.rotate::<13, 19>(a), vector.rotate::<22, 10>(a));
+    let second = add(sum0, vector.majority(a, b, c));
+    state[at(3)] = add(d, first);
+    state[at(7)] = add(first, second);
 }
