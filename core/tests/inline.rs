@@ -11,7 +11,7 @@ use acrypto_core::error::Progress;
 use acrypto_core::simulation::Simulation;
 use acrypto_core::{
     Algorithm, Bind, CallbackSession, Config, Error, Key, OpError, OpKind, Padding, Request, Runtime,
-    Session, SessionSpec,
+    Session, SessionSpec, Uses,
 };
 
 const IV: [u8; 16] = [9; 16];
@@ -391,6 +391,38 @@ fn i2_i5_a_burst_of_many_sessions_uses_the_key_of_each() {
         }
         sums_hold(runtime, 58);
     }
+}
+
+#[test]
+fn what_one_session_may_do_another_may_not_though_the_requests_are_alike() {
+    let simulation = Simulation::new(Config::default());
+    let runtime = simulation.runtime();
+    runtime.add_device_of_kind("soft0", "soft", &[], 0).unwrap();
+    let open = |spec: SessionSpec, len: usize| runtime.session(spec, Key::new(vec![1; len])).unwrap();
+    let free = || open(SessionSpec::new(Algorithm::Aes128Ctr), 16);
+    let only_decrypts = open(SessionSpec::new(Algorithm::Aes128Ctr).uses(Uses::only(&[OpKind::Decrypt])), 16);
+    let whole_blocks = open(SessionSpec::new(Algorithm::Aes128Cbc).padding(Padding::None), 16);
+    let (one, other, last) = (free(), free(), free());
+    // Alike to the byte, and of a length that only counter mode takes.
+    let all = [&one, &only_decrypts, &other, &whole_blocks, &last];
+    let mut entries: Vec<(&Session, Request)> = (all.into_iter().zip(0..))
+        .map(|(session, number)| (session, Request::encrypt(vec![5; 100], IV).with_user_data(number)))
+        .collect();
+    let mut burst = one.burst(8);
+    assert_eq!(burst.submit_each(&mut entries), 3);
+    let refused: Vec<(u64, Error)> =
+        burst.refused().into_iter().map(|refused| (refused.request.user_data, refused.error)).collect();
+    assert!(
+        matches!(&refused[..], [(1, Error::NotAllowed { .. }), (3, Error::PartialBlock { .. })]),
+        "{refused:?}"
+    );
+    let mut done = Vec::new();
+    while burst.outstanding_ops() > 0 {
+        burst.poll(&mut done, 8);
+    }
+    done.sort_by_key(|completion| completion.user_data);
+    assert_eq!(done.iter().map(|completion| completion.user_data).collect::<Vec<_>>(), [0, 2, 4]);
+    assert!(done.iter().all(|completion| completion.result.is_ok() && completion.data == done[0].data));
 }
 
 #[test]

@@ -46,7 +46,7 @@ pub(super) fn check(shared: &Shared, context: &Context, request: &Request) -> Re
 }
 
 /// What the requests of a session without a route must be, in the form that is quickest to check.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Rules {
     /// The shape of an operation, without kind and length.
     shape: Shape,

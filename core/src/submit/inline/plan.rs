@@ -14,6 +14,7 @@ use crate::key::Uses;
 use crate::op::Request;
 use crate::session::SessionState;
 use crate::shared::Shared;
+use crate::submit::check::Rules;
 use crate::submit::{Shape, check};
 use crate::sync::atomic::Ordering;
 
@@ -34,22 +35,31 @@ struct Lookup<'s> {
     uses: Uses,
 }
 
-/// What the checks of a request look at; the next one of its session that is like it needs none.
-struct Alike {
+/// What the checks of a request look at; the next one that is like it, of its session or of one with the same rules,
+/// needs none.
+struct Alike<'s> {
     /// `None`: nothing is like it.
     kind: Option<OpKind>,
     length: usize,
     iv_len: usize,
+    /// What it passed by; `None` if it took a look at more than these.
+    rules: Option<(&'s Rules, Uses)>,
 }
 
-impl Alike {
-    const NOTHING: Self = Self { kind: None, length: 0, iv_len: 0 };
+impl<'s> Alike<'s> {
+    const NOTHING: Self = Self { kind: None, length: 0, iv_len: 0, rules: None };
 
     /// Of a request that has passed.
     #[inline(always)]
-    fn of(request: &Request) -> Self {
+    fn of(request: &Request, rules: Option<(&'s Rules, Uses)>) -> Self {
         let kind = request.kind.filter(|_| Self::is_plain(request));
-        Self { kind, length: request.data.len(), iv_len: request.iv.len() }
+        Self { kind, length: request.data.len(), iv_len: request.iv.len(), rules }
+    }
+
+    /// Whether what passed would have passed in a session with these as well.
+    #[inline(always)]
+    fn holds_under(&self, rules: &Rules, uses: Uses) -> bool {
+        self.rules.is_some_and(|(passed, passed_uses)| passed_uses == uses && *passed == *rules)
     }
 
     #[inline(always)]
@@ -112,19 +122,16 @@ impl Shared {
                     let is_first = current.is_none();
                     plan.is_of_one_session = is_first;
                     let Some(found) = self.look_up(device, exec, session, order, is_first) else { break };
-                    alike = Alike::NOTHING;
+                    if !alike.holds_under(&session.rules, found.uses) {
+                        alike = Alike::NOTHING;
+                    }
                     current.insert(found)
                 }
             };
             let request = entry.request_mut();
             if !alike.is_like(request) {
-                let shape = match session.rules.shape(request, looked_up.uses, self.config.op_max_bytes) {
-                    Some(shape) => shape,
-                    None => match self.judge(exec, looked_up.place, request) {
-                        Some(shape) => shape,
-                        None => break,
-                    },
-                };
+                let quick = session.rules.shape(request, looked_up.uses, self.config.op_max_bytes);
+                let Some(shape) = quick.or_else(|| self.judge(exec, looked_up.place, request)) else { break };
                 let is_padded = session.rules.pads && request.chain.as_ref().is_none_or(|chain| chain.last);
                 if plan.ops.is_empty() {
                     plan.shape = shape;
@@ -132,7 +139,7 @@ impl Shared {
                 } else if !shape.is_like(plan.shape) || plan.is_padded != is_padded {
                     break;
                 }
-                alike = Alike::of(request);
+                alike = Alike::of(request, quick.map(|_| (&session.rules, looked_up.uses)));
                 // Made for what is in the run only: what is not may yet be refused, and then comes back as it was.
                 if request.runtime_iv && self.give_iv(exec, looked_up.place, request).is_none() {
                     break;
