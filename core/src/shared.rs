@@ -153,8 +153,10 @@ impl Shared {
             if matches!(word.state(), State::Waiting | State::Queued | State::Lent)
                 && let Some(held) = self.slab.claim(index, word, State::Held)
             {
-                self.count_taken_back(word);
-                self.give_up(held, OpError::Cancelled);
+                for held in self.unpack(held) {
+                    self.count_taken_back(word);
+                    self.give_up(held, OpError::Cancelled);
+                }
             }
         }
         while self.go_on_handing_over() {}

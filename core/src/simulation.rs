@@ -11,6 +11,7 @@ use crate::runtime::Runtime;
 use crate::setting;
 use crate::stats::counter::pin_thread_number;
 use crate::submit::Shape;
+use crate::submit::accept::ops_of;
 use crate::sync::atomic::Ordering;
 use crate::worker::control::{Control, TICK_NS};
 use crate::worker::{Progress, Worker};
@@ -120,14 +121,15 @@ impl Simulation {
         let mut census = Census::default();
         for (_, word, meta) in self.runtime.shared.slab.iter() {
             let shape = Shape(meta.shape.load(Ordering::Relaxed));
-            match word.state() {
-                State::Free => {}
-                State::Done => census.done_ops += 1,
-                State::Parked => census.held_back_ops += 1,
-                _ if shape.is_started() => census.in_flight_ops += 1,
-                _ if shape.is_dispatched() => census.queued_ops += 1,
-                _ => census.waiting_ops += 1,
-            }
+            let count = match word.state() {
+                State::Free => continue,
+                State::Done => &mut census.done_ops,
+                State::Parked => &mut census.held_back_ops,
+                _ if shape.is_started() => &mut census.in_flight_ops,
+                _ if shape.is_dispatched() => &mut census.queued_ops,
+                _ => &mut census.waiting_ops,
+            };
+            *count += ops_of(meta) as u64;
         }
         census
     }
@@ -137,10 +139,11 @@ impl Simulation {
         let mut counts = BTreeMap::new();
         for device in self.runtime.shared.devices.load().iter() {
             let mut count = (0, 0);
-            for (_, word, _) in self.runtime.shared.slab.iter() {
+            for (_, word, meta) in self.runtime.shared.slab.iter() {
+                let ops = ops_of(meta) as u64;
                 match word.state() {
-                    State::Queued if word.device() == device.id => count.0 += 1,
-                    State::Running | State::Lent if word.device() == device.id => count.1 += 1,
+                    State::Queued if word.device() == device.id => count.0 += ops,
+                    State::Running | State::Lent if word.device() == device.id => count.1 += ops,
                     _ => {}
                 }
             }

@@ -31,6 +31,15 @@ impl<T> UnsafeCell<T> {
     }
 }
 
+/// Waits a moment for another thread.
+#[inline]
+pub(crate) fn spin_loop() {
+    #[cfg(loom)]
+    loom::thread::yield_now();
+    #[cfg(not(loom))]
+    std::hint::spin_loop();
+}
+
 /// A mutex that ignores poisoning: every critical section leaves its data whole, and a panicking device is caught
 /// and broken by its own accounting.
 #[derive(Debug, Default)]

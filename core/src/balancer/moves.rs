@@ -46,14 +46,16 @@ impl Shared {
             if let Some((index, word)) = queued
                 && let Some(held) = self.slab.claim(index, word, State::Held)
             {
-                device.cells.moved_out.add(1);
-                self.place_anew(held);
+                for held in self.unpack(held) {
+                    device.cells.moved_out.add(1);
+                    self.place_anew(held);
+                }
             }
         }
     }
 
     /// Back into line; the attempt was never begun and does not count.
-    fn place_anew(&self, held: Held<'_, Body>) {
+    pub(crate) fn place_anew(&self, held: Held<'_, Body>) {
         if self.is_stopped() {
             return self.cancel_held(held);
         }

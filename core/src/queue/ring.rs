@@ -61,25 +61,43 @@ impl Ring {
     /// Appends as many of `entries` as there is room for, in order, and returns how many.
     #[inline]
     pub(crate) fn push(&self, entries: &[u64]) -> usize {
+        self.push_at_least(entries, 1)
+    }
+
+    /// As [`Ring::push`], but none at all if there is no room for `least`. Whoever sees the first entry sees those behind it
+    /// as well.
+    #[inline]
+    pub(crate) fn push_at_least(&self, entries: &[u64], least: usize) -> usize {
         let mut tail = self.tail.load(Ordering::Relaxed);
         loop {
             // A stale tail may be behind the head; the exchange below fails then.
             let used = tail.saturating_sub(self.head.load(Ordering::Acquire));
             let count = (self.limit.saturating_sub(used)).min(entries.len() as u64);
-            if count == 0 {
+            if count == 0 || count < least as u64 {
                 return 0;
             }
             match self.tail.compare_exchange_weak(tail, tail + count, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => {
-                    for (offset, entry) in (0..count).zip(entries) {
+                    for (offset, entry) in entries[..count as usize].iter().enumerate().rev() {
                         debug_assert_ne!(*entry, 0);
-                        self.cell(tail + offset).store(*entry, Ordering::Release);
+                        self.cell(tail + offset as u64).store(*entry, Ordering::Release);
                     }
                     return count as usize;
                 }
                 Err(current) => tail = current,
             }
         }
+    }
+
+    /// Takes entries that are known to be there. One consumer at a time.
+    #[inline]
+    pub(crate) fn skip(&self, count: usize) {
+        let head = self.head.load(Ordering::Relaxed);
+        for place in head..head + count as u64 {
+            debug_assert_ne!(self.cell(place).load(Ordering::Relaxed), 0);
+            self.cell(place).store(0, Ordering::Relaxed);
+        }
+        self.head.store(head + count as u64, Ordering::Release);
     }
 
     /// The entry that `pop` would return. One consumer at a time.
@@ -124,6 +142,19 @@ mod tests {
     }
 
     #[test]
+    fn i7_entries_that_belong_together_come_all_or_not_at_all() {
+        let ring = Ring::new(5);
+        assert_eq!(ring.push(&[1, 2]), 2);
+        assert_eq!(ring.push_at_least(&[3, 4, 5, 6], 4), 0);
+        assert_eq!(ring.push_at_least(&[3, 4, 5], 3), 3);
+        ring.skip(2);
+        assert_eq!((ring.len(), ring.pop()), (3, Some(3)));
+        assert_eq!(ring.push_at_least(&[6, 7, 8], 3), 3);
+        ring.skip(5);
+        assert!(ring.is_empty() && ring.pop().is_none());
+    }
+
+    #[test]
     fn a_mark_tells_the_entries_before_it_from_those_after() {
         let ring = Ring::new(8);
         ring.push(&[1, 2, 3]);
@@ -146,6 +177,22 @@ mod loom_tests {
     use super::*;
     use loom::sync::Arc;
     use loom::thread;
+
+    #[test]
+    fn loom_whoever_sees_the_first_sees_those_behind_it() {
+        loom::model(|| {
+            let ring = Arc::new(Ring::new(3));
+            let producer = {
+                let ring = Arc::clone(&ring);
+                thread::spawn(move || ring.push_at_least(&[7, 8, 9], 3))
+            };
+            if ring.peek().is_some() {
+                ring.skip(2);
+                assert_eq!(ring.pop(), Some(9));
+            }
+            assert_eq!(producer.join().unwrap(), 3);
+        });
+    }
 
     #[test]
     fn loom_two_producers_lose_and_double_nothing() {

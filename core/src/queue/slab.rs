@@ -31,7 +31,7 @@ const NIL: u32 = u32::MAX;
 pub(crate) struct Meta {
     /// Number of the [`crate::context::Context`] it was submitted under, and the stage of its route.
     pub(crate) context: AtomicU64,
-    /// Tenant (high half) and [`crate::binding::Binding`] (low half).
+    /// Operations beyond the first (16 bits), tenant (16 bits) and [`crate::binding::Binding`] (low half).
     pub(crate) ties: AtomicU64,
     /// [`crate::submit::Shape`] of the request.
     pub(crate) shape: AtomicU64,
@@ -67,6 +67,7 @@ pub(crate) struct Slab<B> {
     fresh: CachePadded<AtomicU32>,
     /// Head of the free list (low 32 bits) and a tag against ABA (high 32 bits).
     free: CachePadded<AtomicU64>,
+    /// Slots that are taken or reserved: whoever takes one has counted himself in, so that there is one for him.
     in_use: CachePadded<AtomicUsize>,
 }
 
@@ -114,12 +115,48 @@ impl<B: Default> Slab<B> {
 
     /// Takes up to `count` slots and hands each to `take`; returns how many there were.
     #[inline]
-    pub(crate) fn allocate<'a>(&'a self, count: usize, mut take: impl FnMut(Held<'a, B>)) -> usize {
+    pub(crate) fn allocate<'a>(&'a self, count: usize, take: impl FnMut(Held<'a, B>)) -> usize {
+        let count = self.reserve(count);
+        self.take_reserved(count, take);
+        count
+    }
+
+    /// Reserves up to `count` slots, and returns how many: they can be taken now or later.
+    #[inline]
+    pub(crate) fn reserve(&self, count: usize) -> usize {
+        let mut used = self.in_use.load(Ordering::Relaxed);
+        loop {
+            let count = count.min(self.limit().saturating_sub(used));
+            if count == 0 {
+                return 0;
+            }
+            // Acquire: what was given back before is on the free list.
+            match self.in_use.compare_exchange_weak(used, used + count, Ordering::Acquire, Ordering::Relaxed)
+            {
+                Ok(_) => return count,
+                Err(current) => used = current,
+            }
+        }
+    }
+
+    /// Gives a reservation back.
+    #[inline]
+    pub(crate) fn end_reservation(&self, count: usize) {
+        if count > 0 {
+            self.in_use.fetch_sub(count, Ordering::Release);
+        }
+    }
+
+    /// Takes slots that the caller has reserved, and hands each to `take`.
+    #[inline]
+    pub(crate) fn take_reserved<'a>(&'a self, count: usize, mut take: impl FnMut(Held<'a, B>)) {
         let mut taken = 0;
         while taken < count {
             let (mut index, mut left) = self.pop_free((count - taken) as u32);
             if left == 0 {
-                break;
+                // Others took the fresh ones, and gave back what was not there a moment ago.
+                crate::sync::spin_loop();
+                continue;
             }
             taken += left as usize;
             while left > 0 {
@@ -132,10 +169,6 @@ impl<B: Default> Slab<B> {
                 index = if next == NIL { index + 1 } else { next };
             }
         }
-        if taken > 0 {
-            self.in_use.fetch_add(taken, Ordering::Relaxed);
-        }
-        taken
     }
 
     /// First slot and length of a chain that was taken. A chain of fresh slots has no links: they follow each other.
@@ -183,8 +216,6 @@ impl<B: Default> Slab<B> {
     #[inline]
     pub(crate) fn give_back(&self, chain: FreeChain) {
         let Some(FreeLinks { first, last, count }) = chain.0 else { return };
-        // Wraps below zero for a moment, if what is given back was counted in by another thread that is not there yet.
-        self.in_use.fetch_sub(count, Ordering::Relaxed);
         let slot = self.slot(last);
         let mut head = self.free.load(Ordering::Relaxed);
         loop {
@@ -196,7 +227,7 @@ impl<B: Default> Slab<B> {
                 Ordering::AcqRel,
                 Ordering::Relaxed,
             ) {
-                Ok(_) => return,
+                Ok(_) => return self.end_reservation(count),
                 Err(current) => head = current,
             }
         }
@@ -277,12 +308,12 @@ impl<B: Default> Slab<B> {
 
     /// Whether a slot is free at this moment.
     pub(crate) fn has_free(&self) -> bool {
-        self.free.load(Ordering::Acquire) as u32 != NIL || self.fresh.load(Ordering::Acquire) < self.limit
+        self.in_use.load(Ordering::Acquire) < self.limit()
     }
 
-    /// Slots in use; a moment old.
+    /// Slots taken or reserved; a moment old.
     pub(crate) fn in_use(&self) -> usize {
-        (self.in_use.load(Ordering::Relaxed) as isize).max(0) as usize
+        self.in_use.load(Ordering::Relaxed)
     }
 
     /// Slots ever used.
@@ -393,9 +424,10 @@ impl<'a, B: Default> Held<'a, B> {
         self.slot.body.with_mut(|body| unsafe { &mut *body })
     }
 
-    /// As a slot that has had attempts; nobody but its submitter knows it yet.
-    pub(crate) fn attempted(mut self, attempts: u8, device: DeviceId) -> Self {
-        self.word = Word::new(State::Held, attempts, device, self.word.stamp());
+    /// As a slot that has had attempts, `Held` or `Running`; nobody but its owner knows it yet.
+    pub(crate) fn attempted(mut self, state: State, attempts: u8, device: DeviceId) -> Self {
+        debug_assert!(matches!(state, State::Held | State::Running));
+        self.word = Word::new(state, attempts, device, self.word.stamp());
         self.slot.word.store(self.word.0, Ordering::Relaxed);
         self
     }

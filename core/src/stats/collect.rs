@@ -10,6 +10,7 @@ use crate::queue::word::State;
 use crate::session::PRIORITIES;
 use crate::shared::Shared;
 use crate::submit::Shape;
+use crate::submit::accept::ops_of;
 use crate::sync::atomic::Ordering;
 
 impl Shared {
@@ -165,11 +166,11 @@ impl Shared {
             .slab
             .iter()
             .filter(|(_, word, _)| !matches!(word.state(), State::Free | State::Done))
-            .map(|(index, word, meta)| {
+            .flat_map(|(index, word, meta)| {
                 let shape = Shape(meta.shape.load(Ordering::Relaxed));
                 let is_on_device = matches!(word.state(), State::Queued | State::Running | State::Lent);
                 let device = is_on_device.then(|| self.device_by_id(word.device())).flatten();
-                OpStatus {
+                let status = OpStatus {
                     id: crate::queue::word::entry(index, word.stamp()),
                     session: session_of(meta.context.load(Ordering::Relaxed)),
                     kind: shape.kind(),
@@ -179,7 +180,8 @@ impl Shared {
                     device: device.map(|device| device.name.clone()),
                     attempts: u16::from(word.attempt()),
                     age_ns: now.0.saturating_sub(meta.submitted.load(Ordering::Relaxed)),
-                }
+                };
+                std::iter::repeat_n(status, ops_of(meta))
             })
             .collect();
         ops.sort_by_key(|op| std::cmp::Reverse(op.age_ns));

@@ -238,7 +238,7 @@ pub struct QueueStatus {
 /// One operation of the main queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpStatus {
-    /// Number, unique while the operation lives.
+    /// Number, unique while the operation lives; those of a burst that are on their way together share one.
     pub id: u64,
     /// Its session.
     pub session: u64,
@@ -246,7 +246,7 @@ pub struct OpStatus {
     pub kind: OpKind,
     /// With which algorithm.
     pub algorithm: Algorithm,
-    /// Bytes of input.
+    /// Bytes of input; of those on their way together the mean.
     pub bytes: usize,
     /// `waiting`, `queued` or `running`; `moving` between two of them.
     pub state: &'static str,

@@ -26,7 +26,23 @@ use crate::sync::atomic::Ordering;
 /// Device number of an operation that no device has.
 pub(crate) const NO_DEVICE: DeviceId = DeviceId(u16::MAX);
 
-type Slots<'a> = ArrayVec<Held<'a, Body>, RUN_MAX_OPS>;
+pub(crate) type Slots<'a> = ArrayVec<Held<'a, Body>, RUN_MAX_OPS>;
+
+/// In the word of ties: how many operations a slot stands for beyond the first.
+const OPS_SHIFT: u32 = 48;
+
+/// How many operations a slot stands for.
+#[inline]
+pub(crate) fn ops_of(meta: &Meta) -> usize {
+    (meta.ties.load(Ordering::Relaxed) >> OPS_SHIFT) as usize + 1
+}
+
+/// Writes what a slot's operation is tied to, and how many it stands for.
+#[inline]
+pub(crate) fn tie(meta: &Meta, tenant: u16, binding: Binding, ops: usize) {
+    let ties = (ops as u64 - 1) << OPS_SHIFT | u64::from(tenant) << 32 | u64::from(binding.0);
+    meta.ties.store(ties, Ordering::Relaxed);
+}
 
 /// The tenant and the tie of a slot's operation.
 #[inline]
@@ -169,14 +185,10 @@ impl Shared {
         now: Nanos,
     ) {
         let session = &context.session;
-        let time_to_live = match (request.deadline_ns, session.spec.deadline_ns) {
-            (0, 0) => self.config.deadline_ns,
-            (0, of_session) => of_session,
-            (of_request, _) => of_request,
-        };
+        let deadline = self.expiry(session, request.deadline_ns, now);
         let meta = held.meta();
         meta.submitted.store(now.0, Ordering::Relaxed);
-        meta.deadline.store(now.plus(time_to_live).0, Ordering::Relaxed);
+        meta.deadline.store(deadline.0, Ordering::Relaxed);
         let is_chunk = request.chain.is_some();
         let is_last = request.chain.as_ref().is_none_or(|chain| chain.last);
         let body = held.body();
@@ -207,7 +219,7 @@ impl Shared {
         let binding = own.unwrap_or_else(|| session.binding());
         let shape = route::shape(body, shape).flagged(!binding.is_none(), false, false);
         meta.context.store(at_stage(context.number, stage), Ordering::Relaxed);
-        meta.ties.store(u64::from(session.tenant.number) << 32 | u64::from(binding.0), Ordering::Relaxed);
+        tie(meta, session.tenant.number, binding, 1);
         meta.shape.store(shape.0, Ordering::Relaxed);
     }
 
@@ -274,11 +286,13 @@ impl Shared {
     pub(crate) fn back_into_line(&self, device: &Device, entry: u64) {
         let Some((index, word)) = self.slab.current(entry) else { return };
         let Some(held) = self.slab.claim(index, word, State::Held) else { return };
-        device.cells.moved_out.add(1);
-        let priority = Shape(held.meta().shape.load(Ordering::Relaxed)).priority();
-        match held.repost(State::Waiting, word.attempt(), NO_DEVICE) {
-            Ok(entry) => self.wait_in_line(priority, entry, true),
-            Err(held) => self.cancel_held(held),
+        for held in self.unpack(held) {
+            device.cells.moved_out.add(1);
+            let priority = Shape(held.meta().shape.load(Ordering::Relaxed)).priority();
+            match held.repost(State::Waiting, word.attempt(), NO_DEVICE) {
+                Ok(entry) => self.wait_in_line(priority, entry, true),
+                Err(held) => self.cancel_held(held),
+            }
         }
     }
 

@@ -133,10 +133,12 @@ impl BatchFuture {
     fn collect(&mut self) {
         let Some(face) = self.face.clone() else { return };
         let Way::Queue(queue) = &face.way else { return };
-        queue.take(&self.session.open.shared.slab, usize::MAX, |position, completion| {
+        let give = |position, completion| {
             self.results[position as usize] = Some(Ok(completion));
             self.missing -= 1;
-        });
+        };
+        // Only bursts make parcels.
+        queue.take(&self.session.open.shared.slab, usize::MAX, give, drop);
         self.session.open.shared.room_again();
     }
 

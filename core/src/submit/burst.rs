@@ -9,6 +9,7 @@ use arc_swap::{ArcSwap, Cache};
 use super::blocking;
 use super::face::{CompletionQueue, Face, Way};
 use super::inline::{Caller, Entry, Inline, Order};
+use super::parcel::{self, Parcel, Spare};
 use super::ready::Ready;
 use crate::balancer::routing::Routing;
 use crate::device::RUN_MAX_OPS;
@@ -30,6 +31,7 @@ impl Session {
             outstanding_ops: 0,
             refused: Vec::new(),
             ready: Ready::default(),
+            spare: Spare::default(),
             routing: Cache::new(RoutingOf(Arc::clone(&self.open.shared))),
         }
     }
@@ -45,8 +47,9 @@ pub struct Burst {
     capacity_ops: usize,
     outstanding_ops: usize,
     refused: Vec<Refused>,
-    /// Completions of what was carried out at once.
+    /// Completions of what was carried out at once, or came back together.
     ready: Ready,
+    spare: Spare,
     /// The balancer's table that was in force at the last submission: to see that it still is costs one load.
     routing: Cache<RoutingOf, Arc<Routing>>,
 }
@@ -87,7 +90,7 @@ impl Burst {
     }
 
     fn hand_in<'s, E: Entry<'s>>(&'s mut self, entries: &mut Vec<E>) -> usize {
-        let Self { session: own, face, ready, refused, outstanding_ops, capacity_ops, routing } = self;
+        let Self { session: own, face, ready, spare, refused, outstanding_ops, capacity_ops, routing } = self;
         let shared = &own.open.shared;
         let mut accepted = 0;
         // Entries in front that came back for want of room.
@@ -132,6 +135,19 @@ impl Burst {
                 refused.extend(foreign.map(|request| Refused { error: error.clone(), request }));
                 continue;
             }
+            let burst = parcel::Burst {
+                session: order.session,
+                face,
+                picked: picked.as_ref().map(|(device, room)| (device, *room)),
+                entries,
+                count,
+            };
+            let together = shared.accept_parcel(burst, routing.load(), spare, || ready.memory());
+            if together > 0 {
+                *outstanding_ops += together;
+                accepted += together;
+                continue;
+            }
             face.live.fetch_add(count as u64, Ordering::AcqRel);
             let (mut taken, mut refusals) = (0, 0);
             let mut full = Vec::new();
@@ -172,21 +188,35 @@ impl Burst {
         if ready == max || self.outstanding_ops == 0 {
             return ready;
         }
-        let max = max - ready;
-        let Way::Queue(queue) = &self.face.way else { return ready };
-        let shared = &self.session.open.shared;
-        if queue.len() < max.min(self.outstanding_ops) {
-            shared.help_anyone();
+        let taken = ready + self.collect(completions, max - ready);
+        if taken == max || self.outstanding_ops == 0 {
+            return taken;
         }
-        let taken = queue.take(&shared.slab, max, |_, completion| completions.push(completion));
-        self.outstanding_ops -= taken;
-        if taken > 0 {
-            shared.room_again();
-        }
-        ready + taken
+        self.session.open.shared.help_anyone();
+        taken + self.collect(completions, max - taken)
     }
 
-    /// Takes completions of what was carried out at once.
+    /// Takes what was handed back.
+    fn collect(&mut self, completions: &mut Vec<Completion>, max: usize) -> usize {
+        let Self { session, face, ready, spare, outstanding_ops, .. } = self;
+        let (Way::Queue(queue), shared) = (&face.way, &session.open.shared) else { return 0 };
+        let mut alone = 0;
+        let give = |_, completion| {
+            completions.push(completion);
+            alone += 1;
+        };
+        let give_parcel = |mut parcel: Box<Parcel>| {
+            ready.add(parcel.take_completions());
+            spare.keep(parcel);
+        };
+        if queue.take(&shared.slab, max, give, give_parcel) > 0 {
+            shared.room_again();
+        }
+        *outstanding_ops -= alone;
+        alone + self.take_ready(completions, max - alone)
+    }
+
+    /// Takes completions that are here already.
     fn take_ready(&mut self, completions: &mut Vec<Completion>, max: usize) -> usize {
         let count = self.ready.take(completions, max);
         self.outstanding_ops -= count;
@@ -238,7 +268,7 @@ impl Burst {
 
 /// Takes the first entries out; what was in them is gone already.
 #[inline]
-fn take_front<E>(entries: &mut Vec<E>, count: usize) {
+pub(super) fn take_front<E>(entries: &mut Vec<E>, count: usize) {
     if count == entries.len() {
         entries.clear();
     } else {

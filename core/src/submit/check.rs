@@ -55,7 +55,7 @@ pub(crate) struct Rules {
     /// Number of the only kind, or 0.
     only_kind: u8,
     iv_len: u8,
-    takes_aad: bool,
+    pub(crate) takes_aad: bool,
     /// Lengths are whole blocks of so many bytes.
     block: u8,
     /// Least length of what is decrypted.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use atomic_waker::AtomicWaker;
 
 use super::Body;
+use super::parcel::Parcel;
 use crate::foreign::guarded;
 use crate::op::Completion;
 use crate::queue::ring::Ring;
@@ -54,7 +55,7 @@ impl Face {
         fence(Ordering::SeqCst);
         let is_closed = self.closed.load(Ordering::Relaxed);
         if is_closed {
-            queue.take(slab, usize::MAX, |_, _| {});
+            queue.drop_all(slab);
         }
         is_closed
     }
@@ -64,7 +65,7 @@ impl Face {
         self.closed.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         if let Way::Queue(queue) = &self.way {
-            queue.take(slab, usize::MAX, |_, _| {});
+            queue.drop_all(slab);
         }
     }
 }
@@ -92,22 +93,43 @@ impl CompletionQueue {
         self.ring.len()
     }
 
-    /// Takes up to `max` results, each with its place in its batch, and frees their slots.
-    pub(crate) fn take(&self, slab: &Slab<Body>, max: usize, mut give: impl FnMut(u32, Completion)) -> usize {
+    /// Takes results until there are `max`, each with its place in its batch, and frees their slots. Those of a parcel come
+    /// together, be they too many. Returns how many came.
+    pub(crate) fn take(
+        &self,
+        slab: &Slab<Body>,
+        max: usize,
+        mut give: impl FnMut(u32, Completion),
+        mut give_parcel: impl FnMut(Box<Parcel>),
+    ) -> usize {
         let _consumer = self.consumer.lock();
         let mut free = FreeChain::default();
-        let mut taken = 0;
+        let (mut taken, mut reserved) = (0, 0);
         while taken < max {
             let Some(entry) = self.ring.pop() else { break };
             let Some(mut held) = slab.find(entry).and_then(Found::adopt) else { continue };
-            let position = held.body().position;
-            let completion = held.body().take();
+            let body = held.body();
+            if let Some(parcel) = body.parcel.take() {
+                taken += parcel.len();
+                reserved += parcel.reserved_slots();
+                held.recycle_into(&mut free);
+                give_parcel(parcel);
+                continue;
+            }
+            let position = body.position;
+            let completion = body.take();
             held.recycle_into(&mut free);
             give(position, completion);
             taken += 1;
         }
         slab.give_back(free);
+        slab.end_reservation(reserved);
         taken
+    }
+
+    /// Drops what nobody will fetch.
+    fn drop_all(&self, slab: &Slab<Body>) {
+        self.take(slab, usize::MAX, |_, _| {}, drop);
     }
 }
 

@@ -37,6 +37,7 @@ mod plan;
 
 pub(crate) use faces::{Done, Entry};
 use failures::{is_to_go_on, results, settle, unpad};
+pub(crate) use plan::Alike;
 use plan::Plan;
 
 /// Who hands in, and what becomes of what is not over at once.
@@ -366,7 +367,7 @@ fn count_sessions(
 
 /// A completion that has everything but its outcome.
 #[inline(always)]
-fn begin(request: &mut Request, device: DeviceId) -> Completion {
+pub(crate) fn begin(request: &mut Request, device: DeviceId) -> Completion {
     Completion {
         result: Ok(()),
         data: std::mem::take(&mut request.data),

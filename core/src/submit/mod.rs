@@ -10,6 +10,7 @@ pub(crate) mod face;
 pub(crate) mod future;
 pub(crate) mod inline;
 pub(crate) mod iv;
+pub(crate) mod parcel;
 mod ready;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::error::OpError;
 use crate::op::{Chain, Completion, DeviceId, Iv, Output, Request};
 use crate::order::Order;
 use crate::route::Route;
+use parcel::Parcel;
 
 pub use batch::BatchFuture;
 pub use burst::Burst;
@@ -80,6 +82,8 @@ pub(crate) struct Body {
     pub(crate) position: u32,
     /// Its session's order, and its number there, if the session is ordered.
     pub(crate) order: Option<(Arc<Order>, u64)>,
+    /// Operations that this slot stands for, all together; then it has none of its own.
+    pub(crate) parcel: Option<Box<Parcel>>,
     /// Its way through several stages, if its session has a route.
     pub(crate) route: Option<Box<Route>>,
     /// Attempts at the stages of the route that it has passed.
@@ -184,6 +188,7 @@ impl Shape {
     const BOUND: u64 = 1 << 55;
     const CHUNK: u64 = 1 << 56;
     const ORDERED: u64 = 1 << 57;
+    const PARCEL: u64 = 1 << 58;
     const DISPATCHED: u64 = 1 << 62;
     const STARTED: u64 = 1 << 63;
 
@@ -260,6 +265,17 @@ impl Shape {
         let flags =
             flag(is_bound, Self::BOUND) | flag(is_chunk, Self::CHUNK) | flag(is_ordered, Self::ORDERED);
         Self(self.0 | flags)
+    }
+
+    /// It stands for several, of which this is the mean.
+    #[inline]
+    pub(crate) fn is_parcel(self) -> bool {
+        self.0 & Self::PARCEL != 0
+    }
+
+    #[inline]
+    pub(crate) fn parcel(self) -> Self {
+        Self(self.0 | Self::PARCEL)
     }
 
     #[inline]

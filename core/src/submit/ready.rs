@@ -34,6 +34,19 @@ impl Ready {
         &mut self.latest
     }
 
+    /// Memory of a portion that was taken, if there is some.
+    pub(crate) fn memory(&mut self) -> Vec<Completion> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Adds completions that come together, with the memory that they are in.
+    pub(crate) fn add(&mut self, portion: Vec<Completion>) {
+        if !self.latest.is_empty() {
+            self.begin_portion();
+        }
+        self.older.push_back(portion);
+    }
+
     fn begin_portion(&mut self) {
         let next = self.spare.pop().unwrap_or_default();
         self.older.push_back(std::mem::replace(&mut self.latest, next));

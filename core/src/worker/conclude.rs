@@ -19,6 +19,8 @@ use crate::sync::atomic::Ordering;
 pub(crate) struct Delivery {
     face: Option<Arc<Face>>,
     entries: ArrayVec<u64, RUN_MAX_OPS>,
+    /// Operations that these stand for.
+    ops: u64,
 }
 
 impl Shared {
@@ -102,11 +104,15 @@ impl Shared {
         match &face.way {
             Way::Queue(_) => {
                 let entry = held.entry();
+                let ops = held.body().parcel.as_ref().map_or(1, |parcel| parcel.len() as u64);
                 match held.finish() {
-                    Ok(()) => delivery.entries.push(entry),
+                    Ok(()) => {
+                        delivery.entries.push(entry);
+                        delivery.ops += ops;
+                    }
                     Err(held) => {
                         self.drop_result(held);
-                        self.faces.release(face, 1);
+                        self.faces.release(face, ops);
                     }
                 }
                 if delivery.entries.is_full() {
@@ -132,7 +138,7 @@ impl Shared {
         {
             self.room_again();
         }
-        self.faces.release(face, delivery.entries.len() as u64);
+        self.faces.release(face, std::mem::take(&mut delivery.ops));
         delivery.entries.clear();
     }
 
@@ -142,10 +148,12 @@ impl Shared {
         delivery.face = None;
     }
 
-    fn drop_result(&self, held: Held<'_, Body>) {
+    fn drop_result(&self, mut held: Held<'_, Body>) {
         // The task that waited has gone, and may be kept from ending by what it left here.
         guarded(|| drop(held.meta().waker.take()));
+        let reserved = held.body().parcel.as_ref().map_or(0, |parcel| parcel.reserved_slots());
         held.free();
+        self.slab.end_reservation(reserved);
         self.room_again();
     }
 }

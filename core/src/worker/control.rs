@@ -6,11 +6,11 @@ use super::Progress;
 use crate::clock::Nanos;
 use crate::device::DeviceState;
 use crate::error::{OpError, Progress as Extent};
-use crate::queue::word::State;
+use crate::queue::slab::Held;
+use crate::queue::word::{State, Word};
 use crate::shared::Shared;
-use crate::submit::Shape;
-use crate::submit::Tried;
 use crate::submit::accept::binding;
+use crate::submit::{Body, Shape, Tried};
 use crate::sync::atomic::Ordering;
 
 /// Time between two looks, in nanoseconds.
@@ -62,49 +62,52 @@ impl Control {
             }
             let meta = &shared.slab.slot(index).meta;
             if now.0 >= meta.deadline.load(Ordering::Relaxed) {
-                if let Some(mut held) = shared.slab.claim(index, word, State::Held) {
-                    shared.count_taken_back(word);
-                    if word.state() == State::Lent
-                        && let Some(device) = shared.device_by_id(word.device())
-                    {
-                        let submitted = Nanos(meta.submitted.load(Ordering::Relaxed));
-                        let bytes = Shape(meta.shape.load(Ordering::Relaxed)).bytes();
-                        shared.note_deadline(&device, submitted, Nanos(held.body().started_ns), bytes);
-                    }
-                    let is_started = Shape(meta.shape.load(Ordering::Relaxed)).is_started();
-                    let progress = if is_started { Extent::MaybeExecuted } else { Extent::NotStarted };
-                    let attempts = u16::from(word.attempt());
-                    // Its only device did not come back in time.
-                    let shape = Shape(meta.shape.load(Ordering::Relaxed));
-                    let tie = binding(meta, shape);
-                    let is_there = || shared.routing.load().is_tie_in_service(shape, &Tried::none(), tie);
-                    let is_tied = tie.is_only() && word.state() == State::Waiting && !is_there();
-                    shared.give_up(
-                        held,
-                        match is_tied {
-                            true => OpError::Broken {
-                                attempts,
-                                reason: "its only device is not in service",
-                                progress,
-                            },
-                            false => OpError::TimedOut { progress },
-                        },
-                    );
+                if let Some(held) = shared.slab.claim(index, word, State::Held) {
+                    shared.unpack(held).into_iter().for_each(|held| end_late(shared, held, word));
                 }
             } else if matches!(word.state(), State::Queued | State::Lent) {
                 let device = shared.device_by_id(word.device());
                 let is_lost = device.as_ref().is_none_or(|device| device.state() == DeviceState::Gone);
-                if is_lost && let Some(mut held) = shared.slab.claim(index, word, State::Held) {
-                    // Lent by somebody who still had the old table in hand.
-                    if word.state() == State::Lent {
-                        shared.count_taken_back(word);
-                        held.body().tried.add(word.device());
-                    } else {
-                        shared.count_moved_out(word);
+                if is_lost && let Some(held) = shared.slab.claim(index, word, State::Held) {
+                    for mut held in shared.unpack(held) {
+                        // Lent by somebody who still had the old table in hand.
+                        if word.state() == State::Lent {
+                            shared.count_taken_back(word);
+                            held.body().tried.add(word.device());
+                        } else {
+                            shared.count_moved_out(word);
+                        }
+                        shared.requeue(held);
                     }
-                    shared.requeue(held);
                 }
             }
         }
     }
+}
+
+/// Ends an operation whose deadline has passed; the word is the one that it had before it was claimed.
+fn end_late(shared: &Shared, mut held: Held<'_, Body>, word: Word) {
+    let meta = held.meta();
+    let shape = Shape(meta.shape.load(Ordering::Relaxed));
+    shared.count_taken_back(word);
+    if word.state() == State::Lent
+        && let Some(device) = shared.device_by_id(word.device())
+    {
+        let submitted = Nanos(meta.submitted.load(Ordering::Relaxed));
+        shared.note_deadline(&device, submitted, Nanos(held.body().started_ns), shape.bytes());
+    }
+    let progress = if shape.is_started() { Extent::MaybeExecuted } else { Extent::NotStarted };
+    // Its only device did not come back in time.
+    let tie = binding(meta, shape);
+    let is_there = || shared.routing.load().is_tie_in_service(shape, &Tried::none(), tie);
+    let is_tied = tie.is_only() && word.state() == State::Waiting && !is_there();
+    let error = match is_tied {
+        true => OpError::Broken {
+            attempts: u16::from(word.attempt()),
+            reason: "its only device is not in service",
+            progress,
+        },
+        false => OpError::TimedOut { progress },
+    };
+    shared.give_up(held, error);
 }

@@ -18,8 +18,10 @@ impl Shared {
                 continue;
             };
             if let Some(held) = self.slab.claim(index, word, State::Held) {
-                device.cells.moved_out.add(1);
-                self.requeue(held);
+                for held in self.unpack(held) {
+                    device.cells.moved_out.add(1);
+                    self.requeue(held);
+                }
             }
         }
         worked

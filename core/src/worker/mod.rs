@@ -4,6 +4,7 @@ pub(crate) mod conclude;
 pub(crate) mod control;
 pub(crate) mod dispatch;
 pub(crate) mod lent;
+pub(crate) mod parcel;
 pub(crate) mod park;
 pub(crate) mod place;
 pub(crate) mod queued;

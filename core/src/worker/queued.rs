@@ -37,9 +37,9 @@ impl Shared {
             return false;
         }
         let mut slots = ArrayVec::new();
-        self.take_run(device, room.min(device.run_max_ops), State::Held, &mut slots);
+        let went_back = self.take_run(device, room.min(device.run_max_ops), State::Held, &mut slots);
         if slots.is_empty() {
-            return false;
+            return went_back;
         }
         self.begin_run(exec);
         if device.counters().in_flight_ops == 0 {

@@ -22,12 +22,12 @@ use crate::queue::word::State;
 use crate::route;
 use crate::shared::Shared;
 use crate::stats::counter::submitter_number;
+use crate::submit::accept::{Slots, ops_of};
 use crate::submit::{Body, Shape};
 use crate::sync::atomic::Ordering;
 use crate::worker::conclude::kind_number;
 
-type Slots<'a> = ArrayVec<Held<'a, Body>, RUN_MAX_OPS>;
-type Results = ArrayVec<Result<(), DeviceError>, RUN_MAX_OPS>;
+pub(super) type Results = ArrayVec<Result<(), DeviceError>, RUN_MAX_OPS>;
 
 impl Shared {
     /// Takes one run from the queue of a direct device and carries it out on this thread. False when there was none.
@@ -38,29 +38,39 @@ impl Shared {
             return false;
         }
         self.begin_run(exec);
+        let rate = self.shadow_rate(device, exec);
+        if Shape(slots[0].meta().shape.load(Ordering::Relaxed)).is_parcel() {
+            match slots.pop().and_then(|held| self.run_parcel(device, exec, held, rate)) {
+                // One by one, as if they had been submitted that way.
+                Some(ops) => slots = ops,
+                None => return true,
+            }
+        }
         let started = self.now();
         let first_starts = mark_started(&slots);
         device.cells.started.add(slots.len() as u64);
         device.cells.started_first.add(first_starts);
 
         let mut results: Results = ArrayVec::new();
-        let rate = self.shadow_rate(device, exec);
         let samples = if rate > 0.0 { take_samples(exec, &mut slots, rate) } else { Vec::new() };
         self.execute(device, exec, &mut slots, &mut results);
         let finished = self.now();
-        device.active_ns.store(finished.0, Ordering::Relaxed);
-        device.served_by.store(submitter_number(), Ordering::Relaxed);
         self.compare_samples(device, exec, &mut slots, &mut results, samples);
-        device.cells.finished.add(slots.len() as u64);
-        let cost = finished.since(started) / slots.len() as u64;
-        let smoothed = device.op_cost_ns.load(Ordering::Relaxed);
-        device.op_cost_ns.store((smoothed * 7 + cost) / 8, Ordering::Relaxed);
+        note_ran(device, slots.len() as u64, started, finished);
         self.conclude_run(device, exec, &mut slots, &results, started, finished);
         true
     }
 
-    /// Claims operations of one shape from the device's queue.
-    pub(crate) fn take_run<'a>(&'a self, device: &Device, max: usize, to: State, slots: &mut Slots<'a>) {
+    /// Claims operations of one shape from the device's queue, or one parcel. A device that answers later gets no parcel: its
+    /// operations go back into line. True if some did.
+    pub(crate) fn take_run<'a>(
+        &'a self,
+        device: &Device,
+        max: usize,
+        to: State,
+        slots: &mut Slots<'a>,
+    ) -> bool {
+        let mut went_back = false;
         let mut shape = None;
         let mut sessions: ArrayVec<u64, RUN_MAX_OPS> = ArrayVec::new();
         while slots.len() < max.min(RUN_MAX_OPS) {
@@ -72,6 +82,27 @@ impl Shared {
             };
             let meta = found.meta();
             let this = Shape(meta.shape.load(Ordering::Relaxed));
+            if this.is_parcel() {
+                if shape.is_some() {
+                    break;
+                }
+                device.ring.skip(ops_of(meta));
+                match found.claim(to) {
+                    Some(held) if to == State::Running => {
+                        slots.push(held);
+                        break;
+                    }
+                    Some(held) => {
+                        went_back = true;
+                        for held in self.unpack(held) {
+                            device.cells.moved_out.add(1);
+                            self.place_anew(held);
+                        }
+                    }
+                    None => {}
+                }
+                continue;
+            }
             if shape.is_some_and(|first: Shape| !first.runs_with(this)) {
                 break;
             }
@@ -91,6 +122,7 @@ impl Shared {
                 slots.push(held);
             }
         }
+        went_back
     }
 
     /// Carries the run out; an operation whose session could not be opened is left out.
@@ -237,7 +269,7 @@ impl Shared {
         }
     }
 
-    fn conclude_run(
+    pub(super) fn conclude_run(
         &self,
         device: &Arc<Device>,
         exec: &mut Exec,
@@ -312,6 +344,16 @@ impl Shared {
             _ => self.requeue(held),
         }
     }
+}
+
+/// Notes that a run is over, and what an operation of it cost.
+pub(super) fn note_ran(device: &Device, ops: u64, started: Nanos, finished: Nanos) {
+    device.active_ns.store(finished.0, Ordering::Relaxed);
+    device.served_by.store(submitter_number(), Ordering::Relaxed);
+    device.cells.finished.add(ops);
+    let cost = finished.since(started) / ops.max(1);
+    let smoothed = device.op_cost_ns.load(Ordering::Relaxed);
+    device.op_cost_ns.store((smoothed * 7 + cost) / 8, Ordering::Relaxed);
 }
 
 /// Copies the inputs of those that get a second opinion, before the device works on them in place.

@@ -12,6 +12,7 @@ use crate::error::{OpError, Progress};
 use crate::op::{Completion, Output};
 use crate::padding;
 use crate::queue::slab::Held;
+use crate::queue::word::State;
 use crate::shared::Shared;
 use crate::submit::face::FUTURE;
 use crate::submit::{Body, Shape};
@@ -120,7 +121,7 @@ impl Shared {
         request.chain = completion.chain.take().into();
         let shape =
             session.rules.shape_of(plan.shape.kind_number(), request.data.len(), request.chain.is_some());
-        let mut held = held.attempted(1, device.id);
+        let mut held = held.attempted(State::Held, 1, device.id);
         self.fill(&mut held, &context, request, shape, order.face, position, self.now());
         let meta = held.meta();
         let shape = Shape(meta.shape.load(Ordering::Relaxed));

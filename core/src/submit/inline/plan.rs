@@ -37,7 +37,7 @@ struct Lookup<'s> {
 
 /// What the checks of a request look at; the next one that is like it, of its session or of one with the same rules,
 /// needs none.
-struct Alike<'s> {
+pub(crate) struct Alike<'s> {
     /// `None`: nothing is like it.
     kind: Option<OpKind>,
     length: usize,
@@ -47,11 +47,11 @@ struct Alike<'s> {
 }
 
 impl<'s> Alike<'s> {
-    const NOTHING: Self = Self { kind: None, length: 0, iv_len: 0, rules: None };
+    pub(crate) const NOTHING: Self = Self { kind: None, length: 0, iv_len: 0, rules: None };
 
     /// Of a request that has passed.
     #[inline(always)]
-    fn of(request: &Request, rules: Option<(&'s Rules, Uses)>) -> Self {
+    pub(crate) fn of(request: &Request, rules: Option<(&'s Rules, Uses)>) -> Self {
         let kind = request.kind.filter(|_| Self::is_plain(request));
         Self { kind, length: request.data.len(), iv_len: request.iv.len(), rules }
     }
@@ -63,7 +63,7 @@ impl<'s> Alike<'s> {
     }
 
     #[inline(always)]
-    fn is_like(&self, request: &Request) -> bool {
+    pub(crate) fn is_like(&self, request: &Request) -> bool {
         self.kind.is_some()
             && self.kind == request.kind
             && self.length == request.data.len()
