@@ -78,3 +78,30 @@ fn loom_the_free_list_gives_each_slot_to_one_thread() {
         assert_eq!(slab.allocate(3, |held| left.push(held)), 2);
     });
 }
+
+#[test]
+fn loom_i7_what_is_reserved_is_there_whoever_takes_and_gives_back_meanwhile() {
+    loom::model(|| {
+        let slab = Arc::new(Slab::<u64>::new(2));
+        assert_eq!(slab.reserve(1), 1);
+        let other = {
+            let slab = Arc::clone(&slab);
+            thread::spawn(move || {
+                let mut taken = Vec::new();
+                let count = slab.allocate(2, |held| taken.push(held));
+                assert!(count > 0 && count == taken.len(), "of two that there are one is reserved");
+                taken.into_iter().for_each(Held::free);
+            })
+        };
+        let mut mine = None;
+        slab.take_reserved(1, |held| mine = Some(held));
+        mine.unwrap().free();
+        other.join().unwrap();
+        let mut left = Vec::new();
+        assert_eq!(slab.allocate(3, |held| left.push(held)), 2);
+        left.into_iter().for_each(Held::free);
+        assert_eq!((slab.reserve(3), slab.has_free()), (2, false));
+        slab.end_reservation(2);
+        assert!(slab.has_free());
+    });
+}
