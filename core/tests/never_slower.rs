@@ -19,7 +19,11 @@ fn allocations(act: impl FnOnce()) -> u64 {
 
 /// No thread but this one: whatever is done is done by the caller.
 fn session() -> (Simulation, Session) {
-    let simulation = Simulation::new(Config::default());
+    session_of(Config::default())
+}
+
+fn session_of(config: Config) -> (Simulation, Session) {
+    let simulation = Simulation::new(config);
     simulation.runtime().add_device_of_kind("soft0", "soft", &[], 0).unwrap();
     let spec = SessionSpec::new(Algorithm::Aes128Ctr);
     let session = simulation.runtime().session(spec, Key::new(vec![1; 16])).unwrap();
@@ -59,4 +63,14 @@ fn i9_an_operation_in_an_idle_runtime_takes_no_detour() {
         assert_eq!(count, 0, "allocations");
     }
     assert_eq!(burst_allocations(&session), 0, "a ring in steady state allocates nothing");
+}
+
+#[test]
+fn i9_a_burst_that_goes_to_a_device_as_one_allocates_nothing_in_steady_state() {
+    let (simulation, session) = session_of(Config { inline_max_ns: 0, ..Config::default() });
+    assert_eq!(burst_allocations(&session), 0);
+    let mut burst = session.burst(32);
+    burst.submit(&mut (0..32).map(|_| Request::encrypt(vec![0; 64], IV)).collect());
+    let ops = simulation.runtime().ops(100);
+    assert!(ops.len() == 32 && ops.iter().all(|op| op.id == ops[0].id), "one slot for all of them");
 }
