@@ -40,7 +40,9 @@ impl Shared {
     /// that has been placed anew already. Called by the holder of the run token.
     pub(crate) fn return_queued(&self, device: &Device, keep_ops: usize, mark: u64) {
         let excess = device.ring.len().saturating_sub(keep_ops).min(device.ring.len_before(mark));
-        for _ in 0..excess {
+        // An entry may stand for several operations.
+        let end = device.ring.taken() + excess as u64;
+        while device.ring.taken() < end {
             let Some(entry) = device.ring.pop() else { return };
             let queued = self.slab.current(entry).filter(|(_, word)| word.state() == State::Queued);
             if let Some((index, word)) = queued

@@ -1,7 +1,8 @@
 //! A bounded ring of non-zero words: many producers, one consumer at a time.
 //!
 //! A cell holds 0 while it is empty. Producers reserve places with one compare-and-exchange for a whole batch, then
-//! fill them; the consumer stops at the first place that is reserved but not yet filled.
+//! fill them; the consumer stops at the first place that is reserved but not yet filled. An entry may take several places:
+//! the second one holds the number of those behind the first then, and the others nothing.
 
 use crossbeam_utils::CachePadded;
 
@@ -43,6 +44,11 @@ impl Ring {
         (self.tail.load(Ordering::Acquire) - head) as usize
     }
 
+    /// Places emptied so far.
+    pub(crate) fn taken(&self) -> u64 {
+        self.head.load(Ordering::Acquire)
+    }
+
     /// The place of the next entry: a mark for [`Ring::len_before`].
     pub(crate) fn mark(&self) -> u64 {
         self.tail.load(Ordering::Acquire)
@@ -61,26 +67,19 @@ impl Ring {
     /// Appends as many of `entries` as there is room for, in order, and returns how many.
     #[inline]
     pub(crate) fn push(&self, entries: &[u64]) -> usize {
-        self.push_at_least(entries, 1)
-    }
-
-    /// As [`Ring::push`], but none at all if there is no room for `least`. Whoever sees the first entry sees those behind it
-    /// as well.
-    #[inline]
-    pub(crate) fn push_at_least(&self, entries: &[u64], least: usize) -> usize {
         let mut tail = self.tail.load(Ordering::Relaxed);
         loop {
             // A stale tail may be behind the head; the exchange below fails then.
             let used = tail.saturating_sub(self.head.load(Ordering::Acquire));
             let count = (self.limit.saturating_sub(used)).min(entries.len() as u64);
-            if count == 0 || count < least as u64 {
+            if count == 0 {
                 return 0;
             }
             match self.tail.compare_exchange_weak(tail, tail + count, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => {
-                    for (offset, entry) in entries[..count as usize].iter().enumerate().rev() {
-                        debug_assert_ne!(*entry, 0);
-                        self.cell(tail + offset as u64).store(*entry, Ordering::Release);
+                    for (offset, entry) in (0..count).zip(entries) {
+                        debug_assert!(gap(*entry).is_none());
+                        self.cell(tail + offset).store(*entry, Ordering::Release);
                     }
                     return count as usize;
                 }
@@ -89,15 +88,28 @@ impl Ring {
         }
     }
 
-    /// Takes entries that are known to be there. One consumer at a time.
+    /// Appends one entry that takes so many places, at least 1, if there is room for all of them.
     #[inline]
-    pub(crate) fn skip(&self, count: usize) {
-        let head = self.head.load(Ordering::Relaxed);
-        for place in head..head + count as u64 {
-            debug_assert_ne!(self.cell(place).load(Ordering::Relaxed), 0);
-            self.cell(place).store(0, Ordering::Relaxed);
+    pub(crate) fn push_wide(&self, entry: u64, places: usize) -> bool {
+        debug_assert!(gap(entry).is_none());
+        let places = places as u64;
+        let mut tail = self.tail.load(Ordering::Relaxed);
+        loop {
+            let used = tail.saturating_sub(self.head.load(Ordering::Acquire));
+            if used + places > self.limit {
+                return false;
+            }
+            match self.tail.compare_exchange_weak(tail, tail + places, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => break,
+                Err(current) => tail = current,
+            }
         }
-        self.head.store(head + count as u64, Ordering::Release);
+        // The gap first: whoever sees the entry sees what is behind it.
+        if places > 1 {
+            self.cell(tail + 1).store((places - 1) << 32, Ordering::Relaxed);
+        }
+        self.cell(tail).store(entry, Ordering::Release);
+        true
     }
 
     /// The entry that `pop` would return. One consumer at a time.
@@ -109,20 +121,33 @@ impl Ring {
         }
     }
 
-    /// Takes the oldest entry. One consumer at a time.
+    /// Takes the oldest entry, with all places that it has. One consumer at a time.
     #[inline]
     pub(crate) fn pop(&self) -> Option<u64> {
         let head = self.head.load(Ordering::Relaxed);
         let cell = self.cell(head);
-        match cell.load(Ordering::Acquire) {
-            0 => None,
-            entry => {
-                cell.store(0, Ordering::Relaxed);
-                self.head.store(head + 1, Ordering::Release);
-                Some(entry)
+        let entry = match cell.load(Ordering::Acquire) {
+            0 => return None,
+            entry => entry,
+        };
+        cell.store(0, Ordering::Relaxed);
+        let mut next = head + 1;
+        if self.cells.len() > 1 {
+            let behind = self.cell(next);
+            if let Some(places) = gap(behind.load(Ordering::Relaxed)) {
+                behind.store(0, Ordering::Relaxed);
+                next += places;
             }
         }
+        self.head.store(next, Ordering::Release);
+        Some(entry)
     }
+}
+
+/// How many places more the entry before this one takes, if it is not an entry: tickets have something in their low half.
+#[inline]
+fn gap(cell: u64) -> Option<u64> {
+    (cell as u32 == 0 && cell != 0).then_some(cell >> 32)
 }
 
 #[cfg(all(test, not(loom)))]
@@ -142,16 +167,17 @@ mod tests {
     }
 
     #[test]
-    fn i7_entries_that_belong_together_come_all_or_not_at_all() {
+    fn i7_an_entry_with_many_places_gets_all_or_none() {
         let ring = Ring::new(5);
         assert_eq!(ring.push(&[1, 2]), 2);
-        assert_eq!(ring.push_at_least(&[3, 4, 5, 6], 4), 0);
-        assert_eq!(ring.push_at_least(&[3, 4, 5], 3), 3);
-        ring.skip(2);
-        assert_eq!((ring.len(), ring.pop()), (3, Some(3)));
-        assert_eq!(ring.push_at_least(&[6, 7, 8], 3), 3);
-        ring.skip(5);
-        assert!(ring.is_empty() && ring.pop().is_none());
+        assert!(!ring.push_wide(3, 4), "one more than there is room for");
+        assert!(ring.push_wide(3, 3) && ring.len() == 5);
+        assert_eq!((ring.pop(), ring.pop(), ring.len()), (Some(1), Some(2), 3));
+        assert!(ring.push_wide(4, 2) && !ring.push_wide(5, 1));
+        assert_eq!((ring.peek(), ring.pop(), ring.len()), (Some(3), Some(3), 2));
+        assert!(ring.push_wide(5, 1) && ring.push_wide(6, 2));
+        assert_eq!([ring.pop(), ring.pop(), ring.pop(), ring.pop()], [Some(4), Some(5), Some(6), None]);
+        assert!(ring.is_empty());
     }
 
     #[test]
@@ -179,18 +205,20 @@ mod loom_tests {
     use loom::thread;
 
     #[test]
-    fn loom_whoever_sees_the_first_sees_those_behind_it() {
+    fn loom_an_entry_comes_with_all_its_places() {
         loom::model(|| {
-            let ring = Arc::new(Ring::new(3));
-            let producer = {
+            let ring = Arc::new(Ring::new(4));
+            let producers = [(7, 3), (8, 1)].map(|(entry, places)| {
                 let ring = Arc::clone(&ring);
-                thread::spawn(move || ring.push_at_least(&[7, 8, 9], 3))
-            };
-            if ring.peek().is_some() {
-                ring.skip(2);
-                assert_eq!(ring.pop(), Some(9));
+                thread::spawn(move || ring.push_wide(entry, places))
+            });
+            let first = ring.pop();
+            for producer in producers {
+                assert!(producer.join().unwrap());
             }
-            assert_eq!(producer.join().unwrap(), 3);
+            let mut taken: Vec<u64> = first.into_iter().chain(std::iter::from_fn(|| ring.pop())).collect();
+            taken.sort_unstable();
+            assert_eq!((taken, ring.len()), (vec![7, 8], 0));
         });
     }
 

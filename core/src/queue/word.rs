@@ -107,9 +107,6 @@ pub(crate) fn entry(index: u32, stamp: u32) -> u64 {
     u64::from(stamp) << 32 | (u64::from(index) + 1)
 }
 
-/// A ring entry that names no slot. It takes the place of an operation that the entry before it stands for as well.
-pub(crate) const FILLER: u64 = 1 << 32;
-
 /// Slot and stamp of an entry.
 #[inline]
 pub(crate) fn split(entry: u64) -> (u32, u32) {
@@ -130,6 +127,5 @@ mod tests {
         assert_eq!(word.with_state(State::Done).attempt(), 200);
         assert_eq!(split(entry(0, 0)), (0, 0));
         assert_eq!(split(entry(65_535, 7)), (65_535, 7));
-        assert_eq!(split(FILLER), (u32::MAX, 1));
     }
 }

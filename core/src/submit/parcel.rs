@@ -21,7 +21,7 @@ use crate::device::RUN_MAX_OPS;
 use crate::device::registry::Device;
 use crate::key::Uses;
 use crate::op::{Completion, Request};
-use crate::queue::word::{FILLER, State};
+use crate::queue::word::State;
 use crate::session::SessionState;
 use crate::shared::Shared;
 use crate::sync::atomic::Ordering;
@@ -188,14 +188,13 @@ impl Shared {
         self.shards.mine().accepted.add(ops);
         self.arrivals.note(now, shape, count);
         device.cells.taken_first.add(ops);
-        let mut tickets = [FILLER; RUN_MAX_OPS];
-        tickets[0] = held.post(State::Queued, 1, device.id);
-        if device.ring.push_at_least(&tickets[..count], count) == 0 {
-            // Another submitter was quicker.
-            self.back_into_line(device, tickets[0]);
-            self.dispatch();
-        } else {
+        let ticket = held.post(State::Queued, 1, device.id);
+        if device.ring.push_wide(ticket, count) {
             self.kick(device);
+        } else {
+            // Another submitter was quicker.
+            self.back_into_line(device, ticket);
+            self.dispatch();
         }
         self.sweep_if_stopped();
         count

@@ -22,7 +22,7 @@ use crate::queue::word::State;
 use crate::route;
 use crate::shared::Shared;
 use crate::stats::counter::submitter_number;
-use crate::submit::accept::{Slots, ops_of};
+use crate::submit::accept::Slots;
 use crate::submit::{Body, Shape};
 use crate::sync::atomic::Ordering;
 use crate::worker::conclude::kind_number;
@@ -86,7 +86,7 @@ impl Shared {
                 if shape.is_some() {
                     break;
                 }
-                device.ring.skip(ops_of(meta));
+                device.ring.pop();
                 match found.claim(to) {
                     Some(held) if to == State::Running => {
                         slots.push(held);
