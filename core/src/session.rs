@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::ArcSwapOption;
+use crossbeam_utils::CachePadded;
 
 use crate::algorithm::{Algorithm, Class};
 use crate::binding::Binding;
@@ -17,7 +18,7 @@ use crate::order::Order;
 use crate::route::Stage;
 use crate::shared::Shared;
 use crate::stats::SessionStatus;
-use crate::stats::counter::Counter;
+use crate::stats::counter::{Counter, EndCounts};
 use crate::stats::tally::Tallies;
 use crate::submit::check::Rules;
 use crate::sync::Lock;
@@ -280,11 +281,9 @@ pub(crate) struct SessionState {
     /// No route and no order: a submitter may carry its operations out at once.
     pub(crate) is_plain: bool,
     pub(crate) submitted: Counter,
-    pub(crate) completed: Counter,
+    pub(crate) ended: CachePadded<EndCounts>,
     /// Submitted and completed at once.
     pub(crate) inline: Tallies,
-    pub(crate) failed: Counter,
-    pub(crate) bytes: Counter,
 }
 
 impl fmt::Debug for SessionState {
@@ -310,6 +309,21 @@ impl SessionState {
         }
     }
 
+    /// Counts operations that were not carried out at once, and are over.
+    #[inline]
+    pub(crate) fn count_ended(&self, ops: u64, bytes: u64, failed: u64) {
+        let (own, tenant) = (&self.ended, &self.tenant.ended);
+        if bytes > 0 {
+            own.bytes.add(bytes);
+            tenant.bytes.add(bytes);
+        }
+        if failed > 0 {
+            own.failed.add(failed);
+        }
+        own.completed.add(ops);
+        tenant.completed.add(ops);
+    }
+
     /// The context with this number, whatever its stage.
     pub(crate) fn context(&self, number: u64) -> Option<Arc<Context>> {
         let number = crate::context::at_stage(number, 0);
@@ -322,7 +336,7 @@ impl SessionState {
     /// The row; the tie is in words that only the runtime knows.
     pub(crate) fn status(&self, bind: Option<Bind>) -> SessionStatus {
         let (inline_ops, inline_bytes) = self.inline.read();
-        let completed_ops = self.completed.read() + inline_ops;
+        let completed_ops = self.ended.completed.read() + inline_ops;
         let submitted_ops = self.submitted.read() + inline_ops;
         SessionStatus {
             id: self.id,
@@ -332,8 +346,8 @@ impl SessionState {
             uid: self.spec.uid,
             submitted_ops,
             completed_ops,
-            failed_ops: self.failed.read(),
-            bytes: self.bytes.read() + inline_bytes,
+            failed_ops: self.ended.failed.read(),
+            bytes: self.ended.bytes.read() + inline_bytes,
             in_flight_ops: submitted_ops.saturating_sub(completed_ops),
             created_ns: self.created.0,
             device: match &bind {

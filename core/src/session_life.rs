@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
+use crossbeam_utils::CachePadded;
 
 use crate::algorithm::{Class, OpKind};
 use crate::binding::Binding;
@@ -202,9 +203,7 @@ impl Shared {
                 current_number: AtomicU64::new(crate::context::number(id, 0)),
                 inline: Tallies::default(),
                 submitted: Counter::default(),
-                completed: Counter::default(),
-                failed: Counter::default(),
-                bytes: Counter::default(),
+                ended: CachePadded::default(),
             });
             state.current.store(Some(Arc::new(Context::new(Arc::clone(&state), 0, parts, uses))));
             state

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use crossbeam_utils::CachePadded;
+
 use crate::error::Error;
 use crate::stats::TenantStatus;
-use crate::stats::counter::Counter;
+use crate::stats::counter::{Counter, EndCounts};
 use crate::stats::tally::Tallies;
 use crate::sync::Lock;
 use crate::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -23,8 +25,7 @@ pub(crate) struct Tenant {
     is_kept: std::sync::atomic::AtomicBool,
     pub(crate) sessions: AtomicUsize,
     pub(crate) accepted: Counter,
-    pub(crate) completed: Counter,
-    pub(crate) bytes: Counter,
+    pub(crate) ended: CachePadded<EndCounts>,
     /// Submitted and completed at once.
     pub(crate) inline: Tallies,
 }
@@ -36,7 +37,7 @@ impl Tenant {
         if limit == 0 {
             return Ok(count);
         }
-        let completed = self.completed.read();
+        let completed = self.ended.completed.read();
         let room = limit.saturating_sub(self.accepted.read().saturating_sub(completed)) as usize;
         match room.min(count) {
             0 => Err(self.full()),
@@ -57,7 +58,7 @@ impl Tenant {
 
     fn status(&self, weight: u32) -> TenantStatus {
         let (inline, inline_bytes) = self.inline.read();
-        let completed_ops = inline + self.completed.read();
+        let completed_ops = inline + self.ended.completed.read();
         let accepted_ops = inline + self.accepted.read();
         TenantStatus {
             name: self.name.clone(),
@@ -67,7 +68,7 @@ impl Tenant {
             accepted_ops,
             completed_ops,
             in_flight_ops: accepted_ops.saturating_sub(completed_ops),
-            bytes: self.bytes.read() + inline_bytes,
+            bytes: self.ended.bytes.read() + inline_bytes,
         }
     }
 }
@@ -114,8 +115,7 @@ impl Tenants {
             is_kept: std::sync::atomic::AtomicBool::new(false),
             sessions: AtomicUsize::new(0),
             accepted: Counter::default(),
-            completed: Counter::default(),
-            bytes: Counter::default(),
+            ended: CachePadded::default(),
             inline: Tallies::default(),
         });
         self.weights[place].store(1, Ordering::Relaxed);

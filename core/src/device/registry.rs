@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crossbeam_utils::CachePadded;
+
 use crate::algorithm::Algorithm;
 use crate::balancer::{Lane, Rates};
 use crate::clock::Nanos;
@@ -142,17 +144,17 @@ pub(crate) struct Device {
     /// Operations that a submitter is carrying out now.
     pub(crate) inline_ops: AtomicUsize,
     /// The submitter that carried out the latest run, or [`ANY_WORKER`].
-    pub(crate) served_by: AtomicUsize,
+    pub(crate) served_by: CachePadded<AtomicUsize>,
     /// A tick has passed: the next short run is timed.
     pub(crate) ticked: AtomicBool,
     /// How fast it was of late; written by the holder of the run token.
-    pub(crate) rates: Rates,
+    pub(crate) rates: CachePadded<Rates>,
     /// Smoothed cost of one operation, nanoseconds; tells whether a backlog is worth a wake-up.
-    pub(crate) op_cost_ns: AtomicU64,
+    pub(crate) op_cost_ns: CachePadded<AtomicU64>,
     /// Smoothed time a queued device takes for one operation, nanoseconds.
     pub(crate) answer_ns: AtomicU64,
     /// When it last did something, nanoseconds.
-    pub(crate) active_ns: AtomicU64,
+    pub(crate) active_ns: CachePadded<AtomicU64>,
     /// Keys that hung calls of the engine may still use.
     pub(crate) keys_held: AtomicUsize,
     pub(crate) beats_sent: Counter,
@@ -253,12 +255,12 @@ impl Device {
             total: HistogramCells::new(),
             inline_service: HistogramCells::new(),
             inline_ops: AtomicUsize::new(0),
-            served_by: AtomicUsize::new(ANY_WORKER),
+            served_by: CachePadded::new(AtomicUsize::new(ANY_WORKER)),
             ticked: AtomicBool::new(false),
-            rates: Rates::default(),
-            op_cost_ns: AtomicU64::new(1_000),
+            rates: CachePadded::default(),
+            op_cost_ns: CachePadded::new(AtomicU64::new(1_000)),
             answer_ns: AtomicU64::new(0),
-            active_ns: AtomicU64::new(now.0),
+            active_ns: CachePadded::new(AtomicU64::new(now.0)),
             keys_held: AtomicUsize::new(0),
             beats_sent: Counter::default(),
             beats_failed: Counter::default(),

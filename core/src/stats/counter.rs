@@ -65,6 +65,14 @@ pub(crate) struct Shard {
     pub(crate) by_kind: [Counter; 7],
 }
 
+/// What whoever executes counts for a session or a tenant, in a cache line that no submitter looks at.
+#[derive(Debug, Default)]
+pub(crate) struct EndCounts {
+    pub(crate) completed: Counter,
+    pub(crate) failed: Counter,
+    pub(crate) bytes: Counter,
+}
+
 const SHARDS: usize = 16;
 
 /// What threads write without getting into each other's way.

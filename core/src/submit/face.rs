@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use atomic_waker::AtomicWaker;
+use crossbeam_utils::CachePadded;
 
 use super::Body;
 use super::parcel::Parcel;
@@ -74,13 +75,17 @@ impl Face {
 #[derive(Debug)]
 pub(crate) struct CompletionQueue {
     ring: Ring,
-    consumer: Lock<()>,
-    pub(crate) waker: AtomicWaker,
+    consumer: CachePadded<Lock<()>>,
+    pub(crate) waker: CachePadded<AtomicWaker>,
 }
 
 impl CompletionQueue {
     pub(crate) fn new(capacity_ops: usize) -> Self {
-        Self { ring: Ring::new(capacity_ops), consumer: Lock::new(()), waker: AtomicWaker::new() }
+        Self {
+            ring: Ring::new(capacity_ops),
+            consumer: CachePadded::new(Lock::new(())),
+            waker: CachePadded::new(AtomicWaker::new()),
+        }
     }
 
     /// Adds completed operations. There is room: the owner submits no more than the capacity.

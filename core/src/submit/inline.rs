@@ -359,7 +359,7 @@ fn count_sessions(
             && completions[number].result.is_err()
             && let Some(open) = exec.sessions.at(planned.place)
         {
-            open.context.session.failed.add(1);
+            open.context.session.ended.failed.add(1);
         }
     }
     count(last, ops, bytes);

@@ -60,9 +60,7 @@ impl Shared {
             strip_padding(body, shape);
         }
         if let Some(context) = context {
-            context.session.failed.add(1);
-            context.session.completed.add(1);
-            context.session.tenant.completed.add(1);
+            context.session.count_ended(1, 0, 1);
             self.release_context(&context, 1);
         }
         let mut delivery = Delivery::default();

@@ -6,7 +6,6 @@ use arrayvec::ArrayVec;
 
 use super::run::{Results, note_ran, record};
 use crate::clock::Nanos;
-use crate::context::Context;
 use crate::device::mount::Mount;
 use crate::device::registry::{Device, Exec};
 use crate::device::{DeviceError, DirectOp, RUN_MAX_OPS};
@@ -131,7 +130,8 @@ impl Shared {
             (started.0.saturating_sub(submitted), service_ns, finished.0.saturating_sub(submitted));
         let (ops, bytes) = (parcel.completions.len() as u64, parcel.bytes);
         if let Some(context) = parcel.context.take() {
-            self.count_out(&context, ops, bytes);
+            context.session.count_ended(ops, bytes, 0);
+            self.release_context(&context, ops);
         }
         record(device, submitted, ops, started, finished);
         device.service.record(service_ns, ops);
@@ -142,15 +142,5 @@ impl Shared {
         cells.completed_ops.add(ops);
         self.hand_back(held, &mut exec.delivery);
         self.finish_delivery(&mut exec.delivery);
-    }
-
-    /// Counts operations out that have ended under a context.
-    fn count_out(&self, context: &Context, ops: u64, bytes: u64) {
-        let session = &context.session;
-        session.bytes.add(bytes);
-        session.tenant.bytes.add(bytes);
-        session.completed.add(ops);
-        session.tenant.completed.add(ops);
-        self.release_context(context, ops);
     }
 }

@@ -411,14 +411,7 @@ impl SessionGroup {
             return;
         }
         let account = |context: &Context| {
-            let session = &context.session;
-            session.bytes.add(self.bytes);
-            session.tenant.bytes.add(self.bytes);
-            if self.failed > 0 {
-                session.failed.add(self.failed);
-            }
-            session.completed.add(self.ops);
-            session.tenant.completed.add(self.ops);
+            context.session.count_ended(self.ops, self.bytes, self.failed);
             shared.release_context(context, self.ops);
         };
         match exec.sessions.get(self.id) {

@@ -67,7 +67,7 @@ impl Shared {
                     device.cells.failed_ops.add(1);
                     device.cells.inline.add(1);
                     let session = order.session_of(entry);
-                    session.failed.add(1);
+                    session.ended.failed.add(1);
                     session.inline.add(1, 0);
                     session.tenant.inline.add(1, 0);
                 }
