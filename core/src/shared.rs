@@ -226,6 +226,13 @@ impl Shared {
     }
 }
 
+impl Drop for Shared {
+    /// Without threads, as in simulated time, nobody has ended what is left: it would keep its session, and the key.
+    fn drop(&mut self) {
+        self.end_all();
+    }
+}
+
 /// The user that runs this process.
 fn owner() -> u32 {
     use std::os::unix::fs::MetadataExt;
