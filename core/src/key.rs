@@ -81,6 +81,11 @@ impl Uses {
         Self(kinds.iter().fold(0, |bits, kind| bits | 1 << *kind as u8))
     }
 
+    /// One bit for each kind, by its number.
+    pub(crate) fn bits(self) -> u8 {
+        self.0
+    }
+
     /// Whether a kind is among them.
     #[inline]
     pub fn allows(self, kind: OpKind) -> bool {

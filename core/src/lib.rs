@@ -86,5 +86,5 @@ pub use stats::{
 };
 pub use stream::{Stream, StreamError};
 pub use submit::blocking::block_on;
-pub use submit::{BatchFuture, Burst, CallbackSession, OpFuture};
+pub use submit::{BatchFuture, Burst, CallError, CallbackSession, Op, OpFuture};
 pub use worker::place::WorkerPlace;

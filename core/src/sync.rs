@@ -6,9 +6,13 @@ pub(crate) use loom::sync::atomic;
 pub(crate) use std::sync::atomic;
 
 #[cfg(loom)]
-use loom::sync::{Mutex, MutexGuard};
+use loom::sync::Mutex;
+#[cfg(loom)]
+pub(crate) use loom::sync::MutexGuard as Guard;
 #[cfg(not(loom))]
-use std::sync::{Mutex, MutexGuard};
+use std::sync::Mutex;
+#[cfg(not(loom))]
+pub(crate) use std::sync::MutexGuard as Guard;
 use std::sync::{PoisonError, TryLockError};
 
 #[cfg(loom)]
@@ -50,12 +54,12 @@ impl<T> Lock<T> {
         Self(Mutex::new(value))
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+    pub(crate) fn lock(&self) -> Guard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[inline]
-    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+    pub(crate) fn try_lock(&self) -> Option<Guard<'_, T>> {
         match self.0.try_lock() {
             Ok(guard) => Some(guard),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),

@@ -24,7 +24,7 @@ use std::path::Path;
 use std::process::Command;
 
 use acrypto_core::{
-    Algorithm, Completion, Config, Key, OpKind, Request, Runtime, Session, SessionSpec, block_on,
+    Algorithm, Completion, Config, Key, Op, OpKind, Request, Runtime, Session, SessionSpec, block_on,
 };
 
 /// Operations counted; a multiple of every burst.
@@ -33,8 +33,29 @@ const OPS: usize = 9_600;
 const WARM_OPS: usize = 3_200;
 const BYTES: usize = 64;
 
-/// Name, and operations submitted together; 0 awaits each.
-const CASES: [(&str, usize); 4] = [("burst-1", 1), ("burst-8", 8), ("burst-32", 32), ("await", 0)];
+/// How operations are handed in.
+#[derive(Clone, Copy)]
+enum Way {
+    /// By a burst ring, so many together.
+    Burst(usize),
+    /// In place, so many together.
+    Each(usize),
+    /// In place, so many together, each in a session of its own.
+    Sessions(usize),
+    /// Awaited one by one.
+    Await,
+}
+
+const CASES: [(&str, Way); 8] = [
+    ("burst-1", Way::Burst(1)),
+    ("burst-8", Way::Burst(8)),
+    ("burst-32", Way::Burst(32)),
+    ("each-1", Way::Each(1)),
+    ("each-8", Way::Each(8)),
+    ("each-32", Way::Each(32)),
+    ("sessions-32", Way::Sessions(32)),
+    ("await", Way::Await),
+];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
@@ -43,7 +64,7 @@ fn main() {
     {
         return run(case);
     }
-    let wanted = |name: &&(&str, usize)| arguments.is_empty() || arguments.iter().any(|word| word == name.0);
+    let wanted = |name: &&(&str, Way)| arguments.is_empty() || arguments.iter().any(|word| word == name.0);
     println!("{:<10} {:>10} {:>10} {:>10} {:>10}", "CASE", "whole", "loop", "OP", "OFF");
     for (name, _) in CASES.iter().filter(wanted) {
         let whole = count(name);
@@ -72,7 +93,7 @@ fn count(case: &str) -> f64 {
 
 fn run(case: &str) {
     let with_runtime = case.strip_prefix("loop-").is_none();
-    let burst = CASES.iter().find(|(name, _)| case.ends_with(name)).unwrap().1;
+    let way = CASES.iter().find(|(name, _)| case.ends_with(name)).unwrap().1;
     // Callgrind is far slower than the processor; what is short enough to be carried out at once stays so.
     let config = Config { inline_max_ns: 10_000 * Config::default().inline_max_ns, ..Config::default() };
     let config = match case.starts_with("off-") {
@@ -85,13 +106,30 @@ fn run(case: &str) {
     }
     let session = runtime.session(SessionSpec::new(Algorithm::Null), Key::none()).unwrap();
     let session = with_runtime.then_some(&session);
-    if burst == 0 {
-        awaited(session, WARM_OPS);
-        counted_awaited(session);
-    } else {
-        let requests = (0..burst).map(|_| request(vec![0; BYTES])).collect();
-        let requests = bursts(session, requests, WARM_OPS);
-        counted_bursts(session, requests);
+    match way {
+        Way::Burst(size) => {
+            let requests = (0..size).map(|_| request(vec![0; BYTES])).collect();
+            let requests = bursts(session, requests, WARM_OPS);
+            counted_bursts(session, requests);
+        }
+        Way::Each(size) => {
+            let mut ops: Vec<Op> = (0..size).map(|_| Op::new(request(vec![0; BYTES]))).collect();
+            each(session, &mut ops, WARM_OPS);
+            counted_each(session, &mut ops);
+        }
+        Way::Sessions(size) => {
+            let open = |_| runtime.session(SessionSpec::new(Algorithm::Null), Key::none()).unwrap();
+            let sessions: Vec<Session> = (0..size).map(open).collect();
+            let op = |session| (session, Op::new(request(vec![0; BYTES])));
+            let mut ops: Vec<(&Session, Op)> = sessions.iter().map(op).collect();
+            let runtime = with_runtime.then_some(&runtime);
+            in_sessions(runtime, &mut ops, WARM_OPS);
+            counted_in_sessions(runtime, &mut ops);
+        }
+        Way::Await => {
+            awaited(session, WARM_OPS);
+            counted_awaited(session);
+        }
     }
 }
 
@@ -102,6 +140,16 @@ fn request(data: Vec<u8>) -> Request {
 #[inline(never)]
 fn counted_bursts(session: Option<&Session>, requests: Vec<Request>) {
     bursts(session, requests, OPS);
+}
+
+#[inline(never)]
+fn counted_each(session: Option<&Session>, ops: &mut [Op]) {
+    each(session, ops, OPS);
+}
+
+#[inline(never)]
+fn counted_in_sessions(runtime: Option<&Runtime>, ops: &mut [(&Session, Op)]) {
+    in_sessions(runtime, ops, OPS);
 }
 
 #[inline(never)]
@@ -131,6 +179,26 @@ fn bursts(session: Option<&Session>, mut requests: Vec<Request>, ops: usize) -> 
         }
     }
     requests
+}
+
+#[inline(never)]
+fn each(session: Option<&Session>, ops: &mut [Op], count: usize) {
+    for _ in 0..count / ops.len() {
+        let ops = black_box(&mut *ops);
+        if let Some(session) = session {
+            assert_eq!(session.call_each(ops), ops.len());
+        }
+    }
+}
+
+#[inline(never)]
+fn in_sessions(runtime: Option<&Runtime>, ops: &mut [(&Session, Op)], count: usize) {
+    for _ in 0..count / ops.len() {
+        let ops = black_box(&mut *ops);
+        if let Some(runtime) = runtime {
+            assert_eq!(runtime.call_each(ops), ops.len());
+        }
+    }
 }
 
 #[inline(never)]

@@ -46,8 +46,10 @@ pub(super) fn check(shared: &Shared, context: &Context, request: &Request) -> Re
 }
 
 /// What the requests of a session without a route must be, in the form that is quickest to check.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Rules {
+    /// All that follows, in two words: what passes under some rules passes under equal ones.
+    sum: (u64, u64),
     /// The shape of an operation, without kind and length.
     shape: Shape,
     /// The kinds of operation that there are.
@@ -68,7 +70,8 @@ impl Rules {
     pub(crate) fn of(spec: &SessionSpec) -> Self {
         let algorithm = spec.algorithm;
         let kinds = algorithm.ops();
-        Self {
+        let mut rules = Self {
+            sum: (0, 0),
             shape: Shape::new(algorithm, OpKind::Encrypt, spec.priority, 0).without_kind(),
             kinds: Uses::only(kinds),
             only_kind: if let [kind] = kinds { *kind as u8 } else { 0 },
@@ -77,7 +80,26 @@ impl Rules {
             block: if algorithm.needs_whole_blocks() { algorithm.block_len() as u8 } else { 1 },
             tag_len: algorithm.tag_len(OpKind::Decrypt) as u8,
             pads: spec.pads(),
-        }
+        };
+        let Self { sum: _, shape, kinds, only_kind, iv_len, takes_aad, block, tag_len, pads } = &rules;
+        let bytes = [
+            kinds.bits(),
+            *only_kind,
+            *iv_len,
+            u8::from(*takes_aad),
+            *block,
+            *tag_len,
+            u8::from(*pads),
+            0,
+        ];
+        rules.sum = (shape.0, u64::from_le_bytes(bytes));
+        rules
+    }
+
+    /// Whether what passes under these passes under those.
+    #[inline(always)]
+    pub(crate) fn are_like(&self, others: &Self) -> bool {
+        self.sum == others.sum
     }
 
     /// What a request is, unless its session has no such kind of operation or its input lies apart; nothing else is checked.

@@ -19,7 +19,7 @@ use crate::clock::Nanos;
 use crate::context::Context;
 use crate::device::mount::Mount;
 use crate::device::registry::{Device, Exec};
-use crate::device::{DeviceError, DirectOp, RUN_MAX_OPS};
+use crate::device::{DeviceError, DirectOp, RUN_MAX_OPS, Run};
 use crate::foreign::guarded;
 use crate::op::{Completion, DeviceId, Output, Request};
 use crate::padding;
@@ -28,11 +28,13 @@ use crate::session::SessionState;
 use crate::shared::Shared;
 use crate::stats::counter::submitter_number;
 use crate::stats::timing::TIMED_OPS;
+use crate::sync::Guard;
 use crate::sync::atomic::{Ordering, fence};
 
 mod faces;
 mod failures;
 mod here;
+mod in_place;
 mod plan;
 
 pub(crate) use faces::{Done, Entry};
@@ -87,6 +89,18 @@ pub(crate) enum Inline {
     No,
 }
 
+/// The run token of a device that may be put to work here and now.
+struct Entered<'r> {
+    device: &'r Arc<Device>,
+    exec: Guard<'r, Exec>,
+    /// Operations that the device has room for.
+    room: usize,
+    /// Operations that may be carried out together, at most.
+    count: usize,
+    /// When the run began, if it is timed.
+    started: Option<Nanos>,
+}
+
 /// What a run has brought to its end.
 struct Ended {
     ops: u64,
@@ -112,58 +126,18 @@ impl Shared {
         on: impl FnMut(usize, u32),
     ) -> Inline {
         let Some(first) = entries.first() else { return Inline::No };
-        let session = order.session_of(first);
-        if !session.is_plain || order.limit_ns == 0 || self.is_stopping() {
-            return Inline::No;
-        }
-        let Some(shape) = session.rules.rough_shape(first.request()) else { return Inline::No };
-        if self.waiting.blocks(shape.priority()) || session.tenant.is_limited() {
-            return Inline::No;
-        }
-        let binding = session.binding();
-        let shape = shape.flagged(!binding.is_none(), false, false);
-        let Pick::Device(device, room) = routing.pick(shape, &Tried::none(), binding) else {
-            return Inline::No;
-        };
-        let picked = || Inline::Picked(Arc::clone(device), room);
-        if let Caller::Task(waker) = order.caller
-            && device.gains(shape)
-            && self.is_one_of_many(waker)
-        {
-            return Inline::Together(Arc::clone(device), room);
-        }
-        let few = match device.is_open_to_submitters() {
-            true => self.how_many_here(&order, routing, device, shape, binding),
-            false => 0,
-        };
-        if few == 0 {
-            return picked();
-        }
-        let Some(mut exec) = device.exec.try_lock() else { return picked() };
-        if !device.is_open_to_submitters()
-            || exec.is_busy_otherwise()
-            || self.shadow_rate(device, &mut exec) > 0.0
-        {
-            drop(exec);
-            self.after_inline(device);
-            return picked();
-        }
-        let count = entries.len().min(room).min(device.run_max_ops).min(few);
-        let started = self.is_timed(device, &mut exec, shape, count).then(|| self.now());
-        let mut plan = Plan {
-            shape: Shape(0),
-            ops: ArrayVec::new(),
-            bytes: 0,
-            is_padded: false,
-            is_of_one_session: false,
-            started,
-        };
+        let Entered { device, mut exec, room, count, started } =
+            match self.enter(routing, &order, first, entries.len()) {
+                Ok(entered) => entered,
+                Err(not_here) => return not_here,
+            };
+        let mut plan = Plan::new(started);
         self.plan_run(device, &mut exec, &order, &mut entries[..count], &mut plan);
         let count = plan.ops.len();
         if count == 0 {
             drop(exec);
             self.after_inline(device);
-            return picked();
+            return Inline::Picked(Arc::clone(device), room);
         }
         if let Some(results) = self.run_planned(device, &mut exec, &plan, &mut entries[..count], done) {
             self.go_on_elsewhere(device, &order, &plan, &mut entries[..count], done, &results, on);
@@ -171,6 +145,57 @@ impl Shared {
         drop(exec);
         self.after_inline(device);
         Inline::Ran(count)
+    }
+
+    /// Takes the run token of the device that is picked for the first of `count` operations, if they may be carried out here
+    /// and now.
+    #[inline(always)]
+    fn enter<'r, 's, E: Entry<'s>>(
+        &'r self,
+        routing: &'r Routing,
+        order: &Order<'s>,
+        first: &E,
+        count: usize,
+    ) -> Result<Entered<'r>, Inline> {
+        let session = order.session_of(first);
+        if !session.is_plain || order.limit_ns == 0 || self.is_stopping() {
+            return Err(Inline::No);
+        }
+        let Some(shape) = session.rules.rough_shape(first.request()) else { return Err(Inline::No) };
+        if self.waiting.blocks(shape.priority()) || session.tenant.is_limited() {
+            return Err(Inline::No);
+        }
+        let binding = session.binding();
+        let shape = shape.flagged(!binding.is_none(), false, false);
+        let Pick::Device(device, room) = routing.pick(shape, &Tried::none(), binding) else {
+            return Err(Inline::No);
+        };
+        let picked = || Inline::Picked(Arc::clone(device), room);
+        if let Caller::Task(waker) = order.caller
+            && device.gains(shape)
+            && self.is_one_of_many(waker)
+        {
+            return Err(Inline::Together(Arc::clone(device), room));
+        }
+        let few = match device.is_open_to_submitters() {
+            true => self.how_many_here(order, routing, device, shape, binding),
+            false => 0,
+        };
+        if few == 0 {
+            return Err(picked());
+        }
+        let Some(mut exec) = device.exec.try_lock() else { return Err(picked()) };
+        if !device.is_open_to_submitters()
+            || exec.is_busy_otherwise()
+            || self.shadow_rate(device, &mut exec) > 0.0
+        {
+            drop(exec);
+            self.after_inline(device);
+            return Err(picked());
+        }
+        let count = count.min(room).min(device.run_max_ops).min(few);
+        let started = self.is_timed(device, &mut exec, shape, count).then(|| self.now());
+        Ok(Entered { device, exec, room, count, started })
     }
 
     /// Whether a run is timed.
@@ -250,15 +275,7 @@ impl Shared {
             chain: completion.chain.as_deref_mut(),
             result: None,
         }));
-        device.inline_ops.store(count, Ordering::Relaxed);
-        device.served_by.store(submitter_number(), Ordering::Relaxed);
-        let outcome = match &exec.engine {
-            Mount::Direct(engine) => guarded(|| engine.execute(&mut ops)),
-            _ => None,
-        };
-        device.inline_ops.store(0, Ordering::Relaxed);
-        let all_done = ops.iter().all(|op| matches!(op.result, Some(Ok(()))));
-        let results = (!all_done).then(|| results(&ops, outcome.is_none()));
+        let results = execute(device, exec, &mut ops);
         drop(ops);
         let timed = plan.started.map(|started| (started, self.now()));
         if let Some((started, finished)) = timed {
@@ -315,7 +332,7 @@ impl Shared {
         finished: Nanos,
         ended_ops: u64,
     ) {
-        let count = plan.ops.len();
+        let count = plan.count;
         let service_ns = finished.since(started);
         device.active_ns.store(finished.0, Ordering::Relaxed);
         let passed_ops = if count < TIMED_OPS { exec.timing.take_passed() } else { 0 };
@@ -325,6 +342,20 @@ impl Shared {
         }
         self.arrivals.note(started, plan.shape, count + passed_ops as usize);
     }
+}
+
+/// Lets the device carry a run out. Each operation's answer, if not all have succeeded.
+#[inline(always)]
+fn execute(device: &Device, exec: &Exec, run: &mut Run<'_>) -> Option<Vec<Result<(), DeviceError>>> {
+    device.inline_ops.store(run.len(), Ordering::Relaxed);
+    device.served_by.store(submitter_number(), Ordering::Relaxed);
+    let outcome = match &exec.engine {
+        Mount::Direct(engine) => guarded(|| engine.execute(run)),
+        _ => None,
+    };
+    device.inline_ops.store(0, Ordering::Relaxed);
+    let all_done = run.iter().all(|op| matches!(op.result, Some(Ok(()))));
+    (!all_done).then(|| results(run, outcome.is_none()))
 }
 
 /// Counts what is over in its sessions and tenants, those of one session together.
@@ -342,7 +373,7 @@ fn count_sessions(
         }
     };
     if let (None, true, 0, [first, ..]) = (results, plan.is_of_one_session, failed, &*plan.ops) {
-        return count(first.place, plan.ops.len() as u64, plan.bytes);
+        return count(first.place, plan.count as u64, plan.bytes);
     }
     let (mut ops, mut bytes, mut last) = (0, 0, usize::MAX);
     for (number, planned) in plan.ops.iter().enumerate() {

@@ -8,6 +8,7 @@ pub(crate) mod callback;
 pub(crate) mod check;
 pub(crate) mod face;
 pub(crate) mod future;
+mod in_place;
 pub(crate) mod inline;
 pub(crate) mod iv;
 pub(crate) mod parcel;
@@ -29,6 +30,7 @@ pub use batch::BatchFuture;
 pub use burst::Burst;
 pub use callback::CallbackSession;
 pub use future::OpFuture;
+pub use in_place::{CallError, Op};
 
 /// Devices that failed an operation. Of more than it holds, the oldest are forgotten and may be tried again.
 #[derive(Debug, Default)]

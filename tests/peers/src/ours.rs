@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Instant;
 
 use acrypto_core::device::{DirectDevice, DirectOp, Handle, aws_lc::AwsLc, multi::Multi, null::Null};
-use acrypto_core::{Algorithm, Burst, Completion, Config, Output, Request, Runtime, Session, block_on};
+use acrypto_core::{Algorithm, Burst, Completion, Config, Op, Output, Request, Runtime, Session, block_on};
 
 use crate::case::Case;
 use crate::measure::{Recorder, now};
@@ -116,6 +116,54 @@ impl Bursts {
             poll_all(&mut self.ring, &mut self.completions, burst);
             self.requests.extend(self.completions.drain(..).map(|done| self.case.request(done.data)));
         }
+    }
+}
+
+/// Calls in place: so many operations, each in the session after the last one's, made ready, carried out, and again.
+pub struct InPlace {
+    case: Case,
+    runtime: Runtime,
+    sessions: Vec<Session>,
+    ops: Vec<Op>,
+}
+
+impl InPlace {
+    pub fn new(case: Case, runtime: &Runtime, sessions: Vec<Session>, burst: usize) -> Self {
+        let ops = (0..burst).map(|number| Op::new(case.request(case.input(number)))).collect();
+        Self { case, runtime: runtime.clone(), sessions, ops }
+    }
+
+    /// Compares what the first call gives with the reference.
+    pub fn check(&mut self, who: &str) {
+        self.turn(self.ops.len() as u64);
+        for (number, op) in self.ops.iter_mut().enumerate() {
+            let result = self.case.result(&op.request.data, op.output.as_slice());
+            self.case.check(who, number, number % self.sessions.len(), result);
+            op.request = self.case.request(self.case.input(number));
+        }
+    }
+
+    pub fn turn(&mut self, ops: u64) {
+        let Self { case, runtime, sessions, ops: all, .. } = self;
+        let burst = all.len();
+        let ready = |op: &mut Op| {
+            op.request.data.truncate(case.bytes);
+            op.request.iv = case.iv;
+        };
+        let calls = ops as usize / burst;
+        if let [session] = &sessions[..] {
+            for _ in 0..calls {
+                all.iter_mut().for_each(ready);
+                assert_eq!(session.call_each(all), burst, "{UNEXPECTED}");
+            }
+            return;
+        }
+        let mut entries: Vec<(&Session, Op)> = sessions.iter().cycle().zip(all.drain(..)).collect();
+        for _ in 0..calls {
+            entries.iter_mut().for_each(|(_, op)| ready(op));
+            assert_eq!(runtime.call_each(&mut entries), burst, "{UNEXPECTED}");
+        }
+        all.extend(entries.into_iter().map(|(_, op)| op));
     }
 }
 

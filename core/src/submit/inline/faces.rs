@@ -5,6 +5,8 @@ use crate::session::Session;
 
 /// What a submitter hands in: a request, and its session.
 pub(crate) trait Entry<'s> {
+    /// Whether a request that was accepted is the runtime's to change.
+    const MAY_CHANGE: bool = true;
     fn request(&self) -> &Request;
     fn request_mut(&mut self) -> &mut Request;
     /// Its own session, if it does not go to that of the face.

@@ -19,6 +19,7 @@ use crate::submit::{Shape, check};
 use crate::sync::atomic::Ordering;
 
 /// One operation of a run.
+#[derive(Clone, Copy)]
 pub(super) struct Planned {
     pub(super) handle: Handle,
     /// Where its context is among those open on the device.
@@ -59,7 +60,7 @@ impl<'s> Alike<'s> {
     /// Whether what passed would have passed in a session with these as well.
     #[inline(always)]
     fn holds_under(&self, rules: &Rules, uses: Uses) -> bool {
-        self.rules.is_some_and(|(passed, passed_uses)| passed_uses == uses && *passed == *rules)
+        self.rules.is_some_and(|(passed, passed_uses)| passed_uses == uses && passed.are_like(rules))
     }
 
     #[inline(always)]
@@ -81,7 +82,9 @@ impl<'s> Alike<'s> {
 pub(super) struct Plan {
     /// Of the first operation; of the others algorithm and kind are the same.
     pub(super) shape: Shape,
+    /// Each of them, or the one that all others are like.
     pub(super) ops: ArrayVec<Planned, RUN_MAX_OPS>,
+    pub(super) count: usize,
     pub(super) bytes: u64,
     pub(super) is_padded: bool,
     pub(super) is_of_one_session: bool,
@@ -90,6 +93,28 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// With each of the operations.
+    #[cold]
+    pub(super) fn in_full(mut self) -> Self {
+        if let Some(first) = self.ops.first().copied() {
+            self.ops.extend(std::iter::repeat_n(first, self.count - self.ops.len()));
+        }
+        self
+    }
+
+    #[inline(always)]
+    pub(super) fn new(started: Option<Nanos>) -> Self {
+        Self {
+            shape: Shape(0),
+            ops: ArrayVec::new(),
+            count: 0,
+            bytes: 0,
+            is_padded: false,
+            is_of_one_session: false,
+            started,
+        }
+    }
+
     /// Place of the operations' kind in counts by kind.
     pub(super) fn kind(&self) -> usize {
         usize::from(self.shape.kind_number().max(1)) - 1
@@ -141,7 +166,9 @@ impl Shared {
                 }
                 alike = Alike::of(request, quick.map(|_| (&session.rules, looked_up.uses)));
                 // Made for what is in the run only: what is not may yet be refused, and then comes back as it was.
-                if request.runtime_iv && self.give_iv(exec, looked_up.place, request).is_none() {
+                if request.runtime_iv
+                    && (!E::MAY_CHANGE || self.give_iv(exec, looked_up.place, request).is_none())
+                {
                     break;
                 }
             }
@@ -149,9 +176,41 @@ impl Shared {
             plan.bytes += bytes;
             plan.ops.push(Planned { handle: looked_up.handle, place: looked_up.place, bytes });
         }
+        plan.count = plan.ops.len();
+    }
+
+    /// As [`Shared::plan_run`], where most often all operations are of one session and alike: then the plan has only the
+    /// first of them.
+    #[inline(always)]
+    pub(super) fn plan_alike<'s, E: Entry<'s>>(
+        &self,
+        device: &Device,
+        exec: &mut Exec,
+        order: &Order<'s>,
+        entries: &mut [E],
+        plan: &mut Plan,
+    ) {
+        let [first, others @ ..] = &mut *entries else { return };
+        self.plan_run(device, exec, order, std::slice::from_mut(first), plan);
+        if plan.count == 0 || others.is_empty() {
+            return;
+        }
+        let session = order.session_of(first);
+        let alike = Alike::of(first.request(), None);
+        let is_like = |other: &E| {
+            std::ptr::eq(order.session_of(other), session) && alike.is_like(other.request())
+        };
+        if others.iter().all(is_like) {
+            plan.count += others.len();
+            plan.bytes *= plan.count as u64;
+        } else {
+            *plan = Plan::new(plan.started);
+            self.plan_run(device, exec, order, entries, plan);
+        }
     }
 
     /// Finds a session on the device; one that is not open there yet is opened. `None` if its operations are not for this run.
+    #[inline(always)]
     fn look_up<'s>(
         &self,
         device: &Device,

@@ -6,7 +6,7 @@ use super::Outcome;
 use crate::case::{Case, size};
 use crate::libraries::{Library, libraries};
 use crate::measure::{Contender, Plan, Sample, rounds};
-use crate::ours::{self, BURST, Bursts};
+use crate::ours::{self, BURST, Bursts, InPlace};
 use crate::programs;
 use crate::report::{Field, Gain, Goal, Section, Unit, comparison};
 
@@ -124,15 +124,22 @@ fn goals(field: &Field, algorithm: Algorithm, bytes: usize) -> Vec<Goal> {
 fn field(plan: &Plan, case: Case, sessions: &[usize]) -> Field {
     let runtime = ours::runtime(case.algorithm, 1, Config::default());
     let mut all: Vec<Contender<'_>> = Vec::new();
+    let kind = ours::kind_for(case.algorithm);
+    let keys = |count: &usize| if *count == 1 { String::new() } else { format!(", {count} keys") };
     for count in sessions {
-        let name = match count {
-            1 => format!("acrypto {}", ours::kind_for(case.algorithm)),
-            count => format!("acrypto {}, {count} keys", ours::kind_for(case.algorithm)),
-        };
+        let name = format!("acrypto {kind}, in place{}", keys(count));
+        let mut in_place =
+            InPlace::new(case, &runtime, ours::sessions(&runtime, case, *count), BURST);
+        in_place.check(&name);
+        all.push(Contender::here(name, move |ops| in_place.turn(ops)));
+    }
+    for count in sessions {
+        let name = format!("acrypto {kind}, a ring{}", keys(count));
         let mut bursts = Bursts::new(case, ours::sessions(&runtime, case, *count), BURST);
         bursts.check(&name);
         all.push(Contender::here(name, move |ops| bursts.turn(ops)));
     }
+    let ours = all.len();
     all.push(programs::dpdk(plan, case, BURST));
     for Library { name, mut turn } in libraries(case) {
         let mut buffers = case.buffers(BURST);
@@ -140,7 +147,7 @@ fn field(plan: &Plan, case: Case, sessions: &[usize]) -> Field {
     }
     all.push(programs::openssl(case));
     let series = rounds(plan, all);
-    Field { case: case.title(), unit: Unit::Gigabytes(case.bytes), ours: sessions.len(), series }
+    Field { case: case.title(), unit: Unit::Gigabytes(case.bytes), ours, series }
 }
 
 fn gain(field: &Field, algorithm: Algorithm, bytes: usize) -> Gain {

@@ -5,7 +5,7 @@ use acrypto_core::{Algorithm, Config};
 use super::Outcome;
 use crate::case::Case;
 use crate::measure::{Contender, Plan, Sample, rounds};
-use crate::ours::{self, Bursts, Stream};
+use crate::ours::{self, Bursts, InPlace, Stream};
 use crate::programs;
 use crate::report::{Field, Goal, Section, Unit, comparison};
 use crate::spinning::Spinning;
@@ -45,16 +45,19 @@ pub fn measure(plan: &Plan) -> Outcome {
 
 fn one_thread(plan: &Plan, case: Case, burst: usize) -> Field {
     let runtime = ours::runtime(case.algorithm, 2, Config::default());
+    let mut in_place = InPlace::new(case, &runtime, ours::sessions(&runtime, case, 1), burst);
+    in_place.check("acrypto null");
     let mut bursts = Bursts::new(case, ours::sessions(&runtime, case, 1), burst);
     bursts.check("acrypto null");
     let series = rounds(
         plan,
         vec![
-            Contender::here("acrypto, two null devices", move |ops| bursts.turn(ops)),
+            Contender::here("acrypto, in place", move |ops| in_place.turn(ops)),
+            Contender::here("acrypto, a ring", move |ops| bursts.turn(ops)),
             programs::dpdk(plan, case, burst),
         ],
     );
-    Field { case: format!("burst {burst}"), unit: Unit::Nanos, ours: 1, series }
+    Field { case: format!("burst {burst}"), unit: Unit::Nanos, ours: 2, series }
 }
 
 fn across(plan: &Plan, case: Case) -> Field {
