@@ -11,8 +11,9 @@ use crate::stats::tally::Tally;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::tenant::Tenant;
 
-/// A context, at one of its stages, that is open on the device.
+/// A context, at one of its stages, that is open on the device; in a cache line of its own.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Open {
     /// Of the context, at this stage.
     number: u64,
