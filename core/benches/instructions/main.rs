@@ -122,9 +122,8 @@ fn run(case: &str) {
             let sessions: Vec<Session> = (0..size).map(open).collect();
             let op = |session| (session, Op::new(request(vec![0; BYTES])));
             let mut ops: Vec<(&Session, Op)> = sessions.iter().map(op).collect();
-            let runtime = with_runtime.then_some(&runtime);
-            in_sessions(runtime, &mut ops, WARM_OPS);
-            counted_in_sessions(runtime, &mut ops);
+            in_sessions(with_runtime, &mut ops, WARM_OPS);
+            counted_in_sessions(with_runtime, &mut ops);
         }
         Way::Await => {
             awaited(session, WARM_OPS);
@@ -148,8 +147,8 @@ fn counted_each(session: Option<&Session>, ops: &mut [Op]) {
 }
 
 #[inline(never)]
-fn counted_in_sessions(runtime: Option<&Runtime>, ops: &mut [(&Session, Op)]) {
-    in_sessions(runtime, ops, OPS);
+fn counted_in_sessions(with_runtime: bool, ops: &mut [(&Session, Op)]) {
+    in_sessions(with_runtime, ops, OPS);
 }
 
 #[inline(never)]
@@ -183,20 +182,22 @@ fn bursts(session: Option<&Session>, mut requests: Vec<Request>, ops: usize) -> 
 
 #[inline(never)]
 fn each(session: Option<&Session>, ops: &mut [Op], count: usize) {
+    let mut ring = session.map(|session| session.burst(1));
     for _ in 0..count / ops.len() {
         let ops = black_box(&mut *ops);
-        if let Some(session) = session {
-            assert_eq!(session.call_each(ops), ops.len());
+        if let Some(ring) = &mut ring {
+            assert_eq!(ring.call_each(ops), ops.len());
         }
     }
 }
 
 #[inline(never)]
-fn in_sessions(runtime: Option<&Runtime>, ops: &mut [(&Session, Op)], count: usize) {
+fn in_sessions(with_runtime: bool, ops: &mut [(&Session, Op)], count: usize) {
+    let mut ring = with_runtime.then(|| ops[0].0.burst(1));
     for _ in 0..count / ops.len() {
         let ops = black_box(&mut *ops);
-        if let Some(runtime) = runtime {
-            assert_eq!(runtime.call_each(ops), ops.len());
+        if let Some(ring) = &mut ring {
+            assert_eq!(ring.call_each_in(ops), ops.len());
         }
     }
 }

@@ -82,16 +82,8 @@ impl Rules {
             pads: spec.pads(),
         };
         let Self { sum: _, shape, kinds, only_kind, iv_len, takes_aad, block, tag_len, pads } = &rules;
-        let bytes = [
-            kinds.bits(),
-            *only_kind,
-            *iv_len,
-            u8::from(*takes_aad),
-            *block,
-            *tag_len,
-            u8::from(*pads),
-            0,
-        ];
+        let bytes =
+            [kinds.bits(), *only_kind, *iv_len, u8::from(*takes_aad), *block, *tag_len, u8::from(*pads), 0];
         rules.sum = (shape.0, u64::from_le_bytes(bytes));
         rules
     }

@@ -11,6 +11,7 @@ use super::blocking::block_on;
 use super::face::FUTURE;
 use super::future::OpFuture;
 use super::inline::{Caller, Entry, Order};
+use crate::balancer::routing::Routing;
 use crate::device::RUN_MAX_OPS;
 use crate::error::{Error, OpError};
 use crate::op::{Completion, DeviceId, Iv, Output, Refused, Request};
@@ -145,7 +146,7 @@ impl Session {
     /// is longer than [`Config::inline_max_ns`](crate::Config::inline_max_ns) while other devices are idle. It blocks: not for
     /// use in a task.
     pub fn call_each(&self, ops: &mut [Op]) -> usize {
-        self.open.shared.call_each(Some(self), ops)
+        self.open.shared.call_each(Some(self), ops, &*self.open.shared)
     }
 }
 
@@ -153,7 +154,20 @@ impl Runtime {
     /// As [`Session::call_each`], each in a session of its own. Operations of different sessions, and hence keys, may be
     /// worked on at once: put those of one algorithm next to each other.
     pub fn call_each(&self, ops: &mut [(&Session, Op)]) -> usize {
-        self.shared.call_each(None, ops)
+        self.shared.call_each(None, ops, &*self.shared)
+    }
+}
+
+/// Where the balancer's table comes from.
+pub(super) trait Tables {
+    /// Calls with the table in force.
+    fn with<R>(&mut self, call: impl FnOnce(&Routing) -> R) -> R;
+}
+
+impl Tables for &Shared {
+    #[inline(always)]
+    fn with<R>(&mut self, call: impl FnOnce(&Routing) -> R) -> R {
+        call(&self.routing.load())
     }
 }
 
@@ -230,7 +244,12 @@ impl<'s, 'a: 's> Entry<'s> for (&'a Session, Op) {
 
 impl Shared {
     /// Carries out `ops`, of the session `own` unless each has its own.
-    fn call_each<'s, C: Called<'s>>(self: &Arc<Self>, own: Option<&'s Session>, mut ops: &mut [C]) -> usize {
+    pub(super) fn call_each<'s, C: Called<'s>>(
+        self: &Arc<Self>,
+        own: Option<&'s Session>,
+        mut ops: &mut [C],
+        mut tables: impl Tables,
+    ) -> usize {
         let mut succeeded = 0;
         while let Some(session) = ops.first().and_then(|first| first.session().or(own)) {
             let order = Order {
@@ -245,16 +264,16 @@ impl Shared {
             let is_ours = Arc::ptr_eq(&session.open.shared, self);
             let run = ops.len().min(RUN_MAX_OPS);
             let ran = match is_ours {
-                true => self.run_in_place(&self.routing.load(), order, &mut ops[..run]),
+                true => tables.with(|routing| self.run_in_place(routing, order, &mut ops[..run])),
                 false => Ran::default(),
             };
             succeeded += ran.succeeded;
             let (these, rest) = match ran.count {
                 0 => {
                     let is_same = |op: &C| {
-                        op.session().or(own).is_some_and(|other| {
-                            std::ptr::eq(&*other.open.state, order.session)
-                        })
+                        op.session()
+                            .or(own)
+                            .is_some_and(|other| std::ptr::eq(&*other.open.state, order.session))
                     };
                     ops.split_at_mut(ops.iter().take_while(|op| is_same(op)).count())
                 }

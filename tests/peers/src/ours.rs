@@ -122,20 +122,21 @@ impl Bursts {
 /// Calls in place: so many operations, each in the session after the last one's, made ready, carried out, and again.
 pub struct InPlace {
     case: Case,
-    runtime: Runtime,
     sessions: Vec<Session>,
+    ring: Burst,
     ops: Vec<Op>,
 }
 
 impl InPlace {
-    pub fn new(case: Case, runtime: &Runtime, sessions: Vec<Session>, burst: usize) -> Self {
+    pub fn new(case: Case, sessions: Vec<Session>, burst: usize) -> Self {
         let ops = (0..burst).map(|number| Op::new(case.request(case.input(number)))).collect();
-        Self { case, runtime: runtime.clone(), sessions, ops }
+        let ring = sessions.first().expect("there is a session").burst(1);
+        Self { case, sessions, ring, ops }
     }
 
     /// Compares what the first call gives with the reference.
     pub fn check(&mut self, who: &str) {
-        self.turn(self.ops.len() as u64);
+        self.turn(self.ops.len() as u64, None);
         for (number, op) in self.ops.iter_mut().enumerate() {
             let result = self.case.result(&op.request.data, op.output.as_slice());
             self.case.check(who, number, number % self.sessions.len(), result);
@@ -143,25 +144,30 @@ impl InPlace {
         }
     }
 
-    pub fn turn(&mut self, ops: u64) {
-        let Self { case, runtime, sessions, ops: all, .. } = self;
+    pub fn turn(&mut self, ops: u64, mut recorder: Option<&mut Recorder>) {
+        let Self { case, sessions, ring, ops: all } = self;
         let burst = all.len();
         let ready = |op: &mut Op| {
             op.request.data.truncate(case.bytes);
             op.request.iv = case.iv;
         };
         let calls = ops as usize / burst;
-        if let [session] = &sessions[..] {
+        if sessions.len() == 1 {
             for _ in 0..calls {
                 all.iter_mut().for_each(ready);
-                assert_eq!(session.call_each(all), burst, "{UNEXPECTED}");
+                let start = recorder.is_some().then(now);
+                assert_eq!(ring.call_each(all), burst, "{UNEXPECTED}");
+                if let (Some(recorder), Some(start)) = (&mut recorder, start) {
+                    let took = start.elapsed().as_nanos() as u64;
+                    (0..burst).for_each(|_| recorder.note_ns(took));
+                }
             }
             return;
         }
         let mut entries: Vec<(&Session, Op)> = sessions.iter().cycle().zip(all.drain(..)).collect();
         for _ in 0..calls {
             entries.iter_mut().for_each(|(_, op)| ready(op));
-            assert_eq!(runtime.call_each(&mut entries), burst, "{UNEXPECTED}");
+            assert_eq!(ring.call_each_in(&mut entries), burst, "{UNEXPECTED}");
         }
         all.extend(entries.into_iter().map(|(_, op)| op));
     }
@@ -243,6 +249,29 @@ impl Stream {
         submit_all(&mut self.ring, &mut self.ready);
         *to_submit -= count;
         self.ready.extend(rest);
+    }
+}
+
+/// A turn shared by threads, each with calls of its own.
+pub fn callers_turn(callers: &mut [InPlace], ops: u64, recorder: Option<&mut Recorder>) {
+    let each = ops / callers.len() as u64;
+    let notes = recorder.is_some();
+    let mut recorders = Vec::new();
+    thread::scope(|scope| {
+        let threads: Vec<_> = callers
+            .iter_mut()
+            .map(|caller| {
+                scope.spawn(move || {
+                    let mut recorder = notes.then(|| Recorder::with_room(each));
+                    caller.turn(each, recorder.as_mut());
+                    recorder
+                })
+            })
+            .collect();
+        recorders.extend(threads.into_iter().map(|thread| thread.join().expect("the caller ends")));
+    });
+    if let Some(recorder) = recorder {
+        recorders.into_iter().flatten().for_each(|other| recorder.join(other));
     }
 }
 

@@ -108,7 +108,8 @@ impl Shared {
         for entry in entries.iter_mut() {
             let output = entry.op_mut().output;
             let mut completion = begin(entry.request_mut(), device.id);
-            (completion.output, completion.service_ns, completion.total_ns) = (output, service_ns, service_ns);
+            (completion.output, completion.service_ns, completion.total_ns) =
+                (output, service_ns, service_ns);
             over.push(completion);
         }
         let mut ended = Ended { ops: entries.len() as u64, bytes: plan.bytes, failed: 0 };

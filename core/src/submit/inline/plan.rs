@@ -197,9 +197,8 @@ impl Shared {
         }
         let session = order.session_of(first);
         let alike = Alike::of(first.request(), None);
-        let is_like = |other: &E| {
-            std::ptr::eq(order.session_of(other), session) && alike.is_like(other.request())
-        };
+        let is_like =
+            |other: &E| std::ptr::eq(order.session_of(other), session) && alike.is_like(other.request());
         if others.iter().all(is_like) {
             plan.count += others.len();
             plan.bytes *= plan.count as u64;

@@ -128,10 +128,9 @@ fn field(plan: &Plan, case: Case, sessions: &[usize]) -> Field {
     let keys = |count: &usize| if *count == 1 { String::new() } else { format!(", {count} keys") };
     for count in sessions {
         let name = format!("acrypto {kind}, in place{}", keys(count));
-        let mut in_place =
-            InPlace::new(case, &runtime, ours::sessions(&runtime, case, *count), BURST);
+        let mut in_place = InPlace::new(case, ours::sessions(&runtime, case, *count), BURST);
         in_place.check(&name);
-        all.push(Contender::here(name, move |ops| in_place.turn(ops)));
+        all.push(Contender::here(name, move |ops| in_place.turn(ops, None)));
     }
     for count in sessions {
         let name = format!("acrypto {kind}, a ring{}", keys(count));

@@ -8,7 +8,7 @@ use crate::case::{Case, size};
 use crate::measure::{
     Contender, Latencies, NotedTurn, Plan, Recorder, Sample, Series, latency_rounds, rounds,
 };
-use crate::ours::{self, BURST, Bursts, Kernel, Stream, kernels_turn, streams_turn};
+use crate::ours::{self, BURST, Bursts, InPlace, Kernel, Stream, callers_turn, kernels_turn, streams_turn};
 use crate::report::{Field, Goal, Section, Table, Unit, comparison, spread};
 
 const IN_FLIGHT: usize = 256;
@@ -19,8 +19,9 @@ pub fn share(plan: &Plan) -> Outcome {
         name: "s5",
         title: "Share of the bare kernel, and what Rust programs do today",
         method: "The bare kernel is the device called without a runtime, in runs of 32 over the same number of buffers. On all \
-            cores, 256 operations are in flight: one kernel loop a core; acrypto with a device a core, from one submitter that \
-            polls bursts of 32, from a submitter a core, and from 256 tasks that await; the alternatives carry out RustCrypto's call. \
+            cores, 256 operations are in flight: one kernel loop a core; acrypto with a device a core, from a caller a core that \
+            hands in 128 in place, from a submitter a core that polls bursts of 32, from one submitter, and from 256 tasks that \
+            await; the alternatives carry out RustCrypto's call. \
             Latencies are from submission to the result in the caller's hands, of turns of their own."
             .to_owned(),
         ..Section::default()
@@ -31,7 +32,7 @@ pub fn share(plan: &Plan) -> Outcome {
             let field = one_core(plan, Case::new(algorithm, bytes));
             if let Some(bound) = bound {
                 let what = format!("{algorithm} {}, one thread: share of the kernel", size(bytes));
-                section.goals.push(Goal::at_least(what, bound, field.ratio(0, &field.series[1])));
+                section.goals.push(Goal::at_least(what, bound, field.ratio(0, &field.series[2])));
             }
             fields.push(field);
         }
@@ -78,37 +79,46 @@ pub fn share(plan: &Plan) -> Outcome {
 
 /// Like with like: rings beside batches, what is awaited beside what is awaited.
 fn p99_goals(case: Case, noted: &[Latencies]) -> Vec<Goal> {
-    let [each, _, awaited, rayon, pool, oneshot, spawn, blocking] = noted else { return Vec::new() };
+    let [in_place, each, _, awaited, rayon, pool, oneshot, spawn, blocking] = noted else {
+        return Vec::new();
+    };
     let goal = |number, ours: &Latencies, others: &[&Latencies]| {
         let best = others.iter().min_by(|one, other| one.p99().median.total_cmp(&other.p99().median));
         let over = best.map(|best| ours.over(best, |round| round.p99_ns));
         let name = best.map_or("", |best| best.name.as_str());
         Goal::at_most(format!("{}, all cores, ({number}): p99 over {name}", case.title()), 1.0, over)
     };
-    vec![goal(1, each, &[rayon, pool]), goal(3, awaited, &[oneshot, spawn, blocking])]
+    vec![
+        goal(1, in_place, &[rayon, pool]),
+        goal(2, each, &[rayon, pool]),
+        goal(4, awaited, &[oneshot, spawn, blocking]),
+    ]
 }
 
 fn one_core(plan: &Plan, case: Case) -> Field {
     let runtime = ours::runtime(case.algorithm, 1, Config::default());
+    let kind = ours::kind_for(case.algorithm);
+    let mut in_place = InPlace::new(case, ours::sessions(&runtime, case, 1), BURST);
+    in_place.check("acrypto in place");
     let mut bursts = Bursts::new(case, ours::sessions(&runtime, case, 1), BURST);
     bursts.check("acrypto");
     let mut kernel = Kernel::new(case, BURST);
     let series = rounds(
         plan,
         vec![
-            Contender::here(format!("acrypto {}", ours::kind_for(case.algorithm)), move |ops| {
-                bursts.turn(ops)
-            }),
+            Contender::here(format!("acrypto {kind}, in place"), move |ops| in_place.turn(ops, None)),
+            Contender::here(format!("acrypto {kind}, a ring"), move |ops| bursts.turn(ops)),
             Contender::here("bare kernel", move |ops| kernel.turn(ops)),
         ],
     );
-    Field { case: case.title(), unit: Unit::Gigabytes(case.bytes), ours: 1, series }
+    Field { case: case.title(), unit: Unit::Gigabytes(case.bytes), ours: 2, series }
 }
 
 /// Everything that keeps all cores at one case.
 struct AllCores {
     case: Case,
     _runtime: Runtime,
+    callers: Vec<InPlace>,
     one: Stream,
     each: Vec<Stream>,
     tasks: Tasks,
@@ -128,6 +138,9 @@ impl AllCores {
         let tasks = |way| Tasks::new(case, way, Some(&session), cores, IN_FLIGHT);
         Self {
             case,
+            callers: (0..cores)
+                .map(|_| InPlace::new(case, vec![session.clone()], IN_FLIGHT / cores))
+                .collect(),
             one: Stream::new(case, &session, IN_FLIGHT),
             each: (0..cores).map(|_| Stream::new(case, &session, IN_FLIGHT / cores)).collect(),
             tasks: tasks(Way::Session),
@@ -143,10 +156,12 @@ impl AllCores {
 
     fn throughput(&mut self, plan: &Plan) -> Field {
         let kind = ours::kind_for(self.case.algorithm);
-        let Self { case, one, each, tasks, kernels, rayon, pool, oneshots, spawn, blocking, .. } = self;
+        let Self { case, callers, one, each, tasks, kernels, rayon, pool, oneshots, spawn, blocking, .. } =
+            self;
         let series: Vec<Series> = rounds(
             plan,
             vec![
+                Contender::here(format!("acrypto {kind}, in place"), |ops| callers_turn(callers, ops, None)),
                 Contender::here(format!("acrypto {kind}, a submitter a core"), |ops| {
                     streams_turn(each, ops, None)
                 }),
@@ -160,24 +175,28 @@ impl AllCores {
                 Contender::here("spawn_blocking", |ops| blocking.turn(ops, None)),
             ],
         );
-        Field { case: case.title(), unit: Unit::Gigabytes(case.bytes), ours: 3, series }
+        Field { case: case.title(), unit: Unit::Gigabytes(case.bytes), ours: 4, series }
     }
 
     fn latency(&mut self, plan: &Plan) -> Vec<Latencies> {
         let kind = ours::kind_for(self.case.algorithm);
         let ops = if plan.is_quick { 512 } else { 51_200 };
-        let Self { one, each, tasks, rayon, pool, oneshots, spawn, blocking, .. } = self;
+        let Self { callers, one, each, tasks, rayon, pool, oneshots, spawn, blocking, .. } = self;
         let noted: Vec<(String, NotedTurn<'_>)> = vec![
             (
-                format!("(1) acrypto {kind}, a submitter a core"),
+                format!("(1) acrypto {kind}, in place"),
+                Box::new(|ops, recorder: &mut Recorder| callers_turn(callers, ops, Some(recorder))),
+            ),
+            (
+                format!("(2) acrypto {kind}, a submitter a core"),
                 Box::new(|ops, recorder: &mut Recorder| streams_turn(each, ops, Some(recorder))),
             ),
             (
-                format!("(2) acrypto {kind}, one submitter"),
+                format!("(3) acrypto {kind}, one submitter"),
                 Box::new(|ops, recorder| one.turn(ops, Some(recorder))),
             ),
             (
-                format!("(3) acrypto {kind}, awaited"),
+                format!("(4) acrypto {kind}, awaited"),
                 Box::new(|ops, recorder| tasks.turn(ops, Some(recorder))),
             ),
             ("rayon".to_owned(), Box::new(|ops, recorder| rayon.turn(ops, Some(recorder)))),

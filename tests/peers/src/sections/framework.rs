@@ -45,14 +45,14 @@ pub fn measure(plan: &Plan) -> Outcome {
 
 fn one_thread(plan: &Plan, case: Case, burst: usize) -> Field {
     let runtime = ours::runtime(case.algorithm, 2, Config::default());
-    let mut in_place = InPlace::new(case, &runtime, ours::sessions(&runtime, case, 1), burst);
+    let mut in_place = InPlace::new(case, ours::sessions(&runtime, case, 1), burst);
     in_place.check("acrypto null");
     let mut bursts = Bursts::new(case, ours::sessions(&runtime, case, 1), burst);
     bursts.check("acrypto null");
     let series = rounds(
         plan,
         vec![
-            Contender::here("acrypto, in place", move |ops| in_place.turn(ops)),
+            Contender::here("acrypto, in place", move |ops| in_place.turn(ops, None)),
             Contender::here("acrypto, a ring", move |ops| bursts.turn(ops)),
             programs::dpdk(plan, case, burst),
         ],
