@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 
 use acrypto_core::simulation::Simulation;
-use acrypto_core::{Algorithm, Completion, Config, Key, Request, Session, SessionSpec};
+use acrypto_core::{Algorithm, Completion, Config, Key, Op, Request, Session, SessionSpec};
 
 const IV: [u8; 16] = [1; 16];
 
@@ -63,6 +63,25 @@ fn i9_an_operation_in_an_idle_runtime_takes_no_detour() {
         assert_eq!(count, 0, "allocations");
     }
     assert_eq!(burst_allocations(&session), 0, "a ring in steady state allocates nothing");
+}
+
+#[test]
+fn i9_what_is_called_in_place_allocates_nothing() {
+    let (simulation, session) = session();
+    let other = simulation.runtime().session(SessionSpec::new(Algorithm::Aes128Ctr), Key::new(vec![2; 16]));
+    let other = other.unwrap();
+    let op = |_| Op::new(Request::encrypt(vec![0; 64], IV));
+    let mut alike: Vec<Op> = (0..32).map(op).collect();
+    let mut mixed: Vec<(&Session, Op)> =
+        [&session, &other].into_iter().cycle().zip((0..32).map(op)).collect();
+    let mut rounds = |rounds: usize| {
+        for _ in 0..rounds {
+            assert_eq!(session.call_each(&mut alike), 32);
+            assert_eq!(simulation.runtime().call_each(&mut mixed), 32);
+        }
+    };
+    rounds(4);
+    assert_eq!(allocations(|| rounds(1_000)), 0);
 }
 
 #[test]
