@@ -282,7 +282,7 @@ impl Shared {
             succeeded += match ran.failed {
                 _ if !is_ours => refuse_all(these, order.session.id),
                 _ if ran.count == 0 => call_apart(session, these),
-                Some(failed) => self.await_failed(failed, these),
+                Some(failed) => self.await_failed(*failed, these),
                 None => 0,
             };
             ops = rest;
@@ -292,8 +292,8 @@ impl Shared {
 
     /// Waits for those of a run that go on elsewhere, and gives each its end.
     #[cold]
-    fn await_failed<'s, C: Called<'s>>(self: &Arc<Self>, failed: Box<Failed>, ops: &mut [C]) -> usize {
-        let Failed { asked, over, elsewhere } = *failed;
+    fn await_failed<'s, C: Called<'s>>(self: &Arc<Self>, failed: Failed, ops: &mut [C]) -> usize {
+        let Failed { asked, over, elsewhere } = failed;
         let (mut over, mut elsewhere) = (over.into_iter(), elsewhere.into_iter().peekable());
         let mut succeeded = 0;
         for (place, (op, asked)) in ops.iter_mut().zip(asked).enumerate() {

@@ -66,8 +66,7 @@ fn page(plan: &Plan, sections: &[Section]) -> String {
 
 /// What interleaving gains, and what it does not: one row an algorithm and size.
 pub fn summary(gains: &[Gain]) -> String {
-    let columns =
-        ["", "", "best synchronous call", "acrypto, bursts of 32", "DPDK", "gain"].map(str::to_owned);
+    let columns = ["", "", "best synchronous call", "acrypto, 32 at once", "DPDK", "gain"].map(str::to_owned);
     let speed = |speed: Option<f64>| speed.map_or_else(|| "-".to_owned(), figure);
     let mut last = "";
     let rows: Vec<Vec<String>> = gains

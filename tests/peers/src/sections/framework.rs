@@ -31,7 +31,7 @@ pub fn measure(plan: &Plan) -> Outcome {
         name: "s3",
         title: "The framework over null devices",
         method: "Operations of 64 bytes that no device touches, behind `simple_lb` over two devices. On one thread a burst is \
-            submitted, carried out and polled in turn; DPDK's scheduler (round-robin over two null devices) does the same. \
+            handed in, carried out and handed back in turn, in place or by a ring; DPDK's scheduler (round-robin over two null devices) does the same. \
             Across a thread, bursts of 32 are submitted with 256 in flight: (1) nothing is carried out by the submitter at \
             once, and a worker polls as DPDK's cores do (`poll_workers`); (2) with the default settings. Beside them, two bare \
             rings of words between two threads that spin."
