@@ -65,7 +65,7 @@ enum Begun {
     /// Nothing to carry out yet.
     Nothing(Vec<u8>),
     Chunk {
-        future: OpFuture,
+        future: OpFuture<'static>,
         chain: Box<Chain>,
         next_iv: Option<Iv>,
     },

@@ -334,7 +334,7 @@ fn tasks_that_submit_at_the_same_time_make_one_run() {
     executor.block_on(async {
         let tasks: Vec<_> = sessions
             .iter()
-            .map(|session| tokio::spawn(session.submit(Request::encrypt(vec![3; 64], IV))))
+            .map(|session| tokio::spawn(session.submit_owned(Request::encrypt(vec![3; 64], IV))))
             .collect();
         for task in tasks {
             assert!(task.await.unwrap().unwrap().result.is_ok());

@@ -30,15 +30,31 @@ impl Session {
     /// # Cancel safety
     /// Dropping the future cancels the operation: one that no device has begun is taken back, the result of one that
     /// is being carried out is dropped when it comes. The buffers belong to the runtime until then.
-    pub fn submit(&self, request: Request) -> OpFuture {
-        OpFuture { stage: Stage::New { session: self.clone(), request } }
+    pub fn submit(&self, request: Request) -> OpFuture<'_> {
+        OpFuture { stage: Stage::New { session: Handle::Borrowed(self), request } }
+    }
+
+    /// As [`Session::submit`], by a handle of the future's own, which may outlive this one. Between threads that share a
+    /// session, to make a handle costs more than a short operation.
+    ///
+    /// # Errors
+    /// As [`Session::submit`].
+    ///
+    /// # Cancel safety
+    /// As [`Session::submit`].
+    pub fn submit_owned(&self, request: Request) -> OpFuture<'static> {
+        OpFuture { stage: Stage::New { session: Handle::Owned(self.clone()), request } }
     }
 }
 
 impl Session {
     /// As [`Session::submit`], but accepted or refused here and not at the first poll, and under a context that the
     /// caller has pinned.
-    pub(crate) fn submit_now(&self, pinned: &Arc<Keys>, mut request: Request) -> Result<OpFuture, Refused> {
+    pub(crate) fn submit_now(
+        &self,
+        pinned: &Arc<Keys>,
+        mut request: Request,
+    ) -> Result<OpFuture<'static>, Refused> {
         let shared = &self.open.shared;
         let limit_ns = shared.config.inline_max_ns;
         let mut done = None;
@@ -61,15 +77,32 @@ impl Session {
 /// Future of [`Session::submit`].
 #[derive(Debug)]
 #[must_use = "an operation is submitted when its future is polled"]
-pub struct OpFuture {
-    stage: Stage,
+pub struct OpFuture<'s> {
+    stage: Stage<'s>,
+}
+
+/// The session until the operation is submitted.
+#[derive(Debug)]
+enum Handle<'s> {
+    Borrowed(&'s Session),
+    Owned(Session),
+}
+
+impl Handle<'_> {
+    #[inline(always)]
+    fn session(&self) -> &Session {
+        match self {
+            Self::Borrowed(session) => session,
+            Self::Owned(session) => session,
+        }
+    }
 }
 
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "an allocation would cost more than the move")]
-enum Stage {
+enum Stage<'s> {
     New {
-        session: Session,
+        session: Handle<'s>,
         request: Request,
     },
     /// In the main queue; the slot is this future's until it is taken or abandoned.
@@ -82,20 +115,20 @@ enum Stage {
     Over,
 }
 
-impl OpFuture {
+impl OpFuture<'static> {
     /// Of an operation that is on its way.
     pub(crate) fn pending(shared: &Arc<Shared>, index: u32) -> Self {
         Self { stage: Stage::pending(shared, index) }
     }
 }
 
-impl Stage {
+impl Stage<'_> {
     fn pending(shared: &Arc<Shared>, index: u32) -> Self {
         Self::Pending { shared: Arc::clone(shared), index }
     }
 }
 
-impl Future for OpFuture {
+impl Future for OpFuture<'_> {
     type Output = Result<Completion, Refused>;
 
     #[inline]
@@ -108,6 +141,7 @@ impl Future for OpFuture {
             return done.map(Ok);
         }
         if let Stage::New { session, request } = &mut self.stage {
+            let session = session.session();
             let shared = &session.open.shared;
             let limit_ns = shared.config.inline_max_ns;
             // The request stays where it is: an operation that is over at once is not moved at all.
@@ -142,7 +176,7 @@ impl Future for OpFuture {
     }
 }
 
-impl Drop for OpFuture {
+impl Drop for OpFuture<'_> {
     fn drop(&mut self) {
         if let Stage::Pending { shared, index } = &self.stage {
             shared.abandon(*index, true);
