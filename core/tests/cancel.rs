@@ -27,7 +27,7 @@ const LEN_MAX: usize = 40_000;
 
 /// What is left for another thread to finish or to drop.
 enum Left {
-    One(OpFuture, usize),
+    One(OpFuture<'static>, usize),
     Many(BatchFuture, Vec<usize>),
 }
 
@@ -133,7 +133,7 @@ impl<'a> Client<'a> {
 
     fn future(&mut self) {
         let len = self.lot.len();
-        let mut future = self.session.submit(request(len));
+        let mut future = self.session.submit_owned(request(len));
         for _ in 0..self.lot.below(3) {
             if let Poll::Ready(result) = poll(pin!(&mut future)) {
                 return check(&result, len);

@@ -17,7 +17,7 @@ const IV: [u8; 16] = [9; 16];
 pub struct Ranch {
     pub simulation: Simulation,
     pub session: Option<Session>,
-    pending: Vec<OpFuture>,
+    pending: Vec<OpFuture<'static>>,
     pub done: Vec<Completion>,
     forgotten: u64,
 }
@@ -64,7 +64,7 @@ impl Ranch {
         let session = self.session();
         for _ in 0..count {
             // A future is submitted when it is polled first.
-            let mut future = session.submit(Request::encrypt(vec![1; bytes], IV));
+            let mut future = session.submit_owned(Request::encrypt(vec![1; bytes], IV));
             match poll(&mut future) {
                 Some(completion) => self.done.push(completion),
                 None => self.pending.push(future),
@@ -120,7 +120,7 @@ impl Ranch {
     }
 }
 
-fn poll(future: &mut OpFuture) -> Option<Completion> {
+fn poll(future: &mut OpFuture<'_>) -> Option<Completion> {
     match Pin::new(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => Some(result.unwrap()),
         Poll::Pending => None,

@@ -24,7 +24,7 @@ const REMOVAL_NS: u64 = 20_000_000;
 
 /// How results come back: by a future each, or, in an ordered session, by a ring.
 enum Face {
-    Futures(Vec<(Op, OpFuture)>),
+    Futures(Vec<(Op, OpFuture<'static>)>),
     Ring { burst: Box<Burst>, expected: VecDeque<Op> },
 }
 
@@ -41,7 +41,7 @@ pub struct Life {
     is_told: bool,
     clients: Vec<Client>,
     /// Futures of sessions that were closed.
-    orphans: Vec<(Op, OpFuture)>,
+    orphans: Vec<(Op, OpFuture<'static>)>,
     removals: BTreeMap<&'static str, u64>,
     /// Devices that had a fault which corrupts.
     corrupted: BTreeSet<&'static str>,
@@ -288,7 +288,7 @@ impl Life {
                     }
                 }
                 Face::Futures(futures) => {
-                    let mut future = client.session.submit(op.request());
+                    let mut future = client.session.submit_owned(op.request());
                     match poll(&mut future) {
                         Poll::Ready(Err(refused)) => {
                             assert_eq!(
@@ -421,7 +421,7 @@ impl Life {
     }
 }
 
-fn fetch_futures(futures: &mut Vec<(Op, OpFuture)>) -> u64 {
+fn fetch_futures(futures: &mut Vec<(Op, OpFuture<'static>)>) -> u64 {
     let before = futures.len();
     futures.retain_mut(|(op, future)| match poll(future) {
         Poll::Pending => true,
@@ -433,6 +433,6 @@ fn fetch_futures(futures: &mut Vec<(Op, OpFuture)>) -> u64 {
     (before - futures.len()) as u64
 }
 
-fn poll(future: &mut OpFuture) -> Poll<<OpFuture as Future>::Output> {
+fn poll<'s>(future: &mut OpFuture<'s>) -> Poll<<OpFuture<'s> as Future>::Output> {
     Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
 }

@@ -45,7 +45,7 @@ fn expected() -> Vec<u8> {
     data
 }
 
-fn poll(future: &mut OpFuture) -> Option<Completion> {
+fn poll(future: &mut OpFuture<'_>) -> Option<Completion> {
     match Pin::new(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => Some(result.unwrap()),
         Poll::Pending => None,
@@ -55,13 +55,14 @@ fn poll(future: &mut OpFuture) -> Option<Completion> {
 /// Operations on their way.
 #[derive(Default)]
 struct Flock {
-    pending: Vec<OpFuture>,
+    pending: Vec<OpFuture<'static>>,
     done: Vec<Completion>,
 }
 
 impl Flock {
     fn submit(session: &Session, count: u64) -> Self {
-        let submit = |number| session.submit(Request::encrypt(vec![1; 64], [9; 16]).with_user_data(number));
+        let submit =
+            |number| session.submit_owned(Request::encrypt(vec![1; 64], [9; 16]).with_user_data(number));
         let mut flock = Self { pending: (0..count).map(submit).collect(), done: Vec::new() };
         flock.poll();
         flock

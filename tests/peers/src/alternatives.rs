@@ -189,6 +189,34 @@ pub enum Way {
     PoolOneshot,
 }
 
+/// What a task does again and again.
+trait Operation: Clone + Send + Sync + 'static {
+    fn run(&self, data: Vec<u8>) -> impl Future<Output = Vec<u8>> + Send;
+}
+
+impl<F, A> Operation for F
+where
+    F: Fn(Vec<u8>) -> A + Clone + Send + Sync + 'static,
+    A: Future<Output = Vec<u8>> + Send,
+{
+    fn run(&self, data: Vec<u8>) -> impl Future<Output = Vec<u8>> + Send {
+        self(data)
+    }
+}
+
+/// Awaits an operation of a session.
+#[derive(Clone)]
+struct InSession {
+    case: Case,
+    session: Session,
+}
+
+impl Operation for InSession {
+    async fn run(&self, data: Vec<u8>) -> Vec<u8> {
+        self.session.submit(self.case.request(data)).await.expect("the operation is done").data
+    }
+}
+
 /// Many tasks under tokio, each with one operation in flight.
 pub struct Tasks {
     case: Case,
@@ -223,12 +251,9 @@ impl Tasks {
         match self.way {
             Way::Session => {
                 let Some(session) = self.session.clone() else { return };
-                self.drive(ops, recorder, move |data| {
-                    let answer = session.submit(case.request(data));
-                    async move { answer.await.expect("the operation is done").data }
-                });
+                self.drive(ops, recorder, InSession { case, session });
             }
-            Way::Spawn => self.drive(ops, recorder, move |mut data| {
+            Way::Spawn => self.drive(ops, recorder, move |mut data: Vec<u8>| {
                 let call = call.clone();
                 let task = tokio::spawn(async move {
                     call.run(&mut data);
@@ -236,7 +261,7 @@ impl Tasks {
                 });
                 async move { task.await.expect("the task ends") }
             }),
-            Way::SpawnBlocking => self.drive(ops, recorder, move |mut data| {
+            Way::SpawnBlocking => self.drive(ops, recorder, move |mut data: Vec<u8>| {
                 let call = call.clone();
                 let task = tokio::task::spawn_blocking(move || {
                     call.run(&mut data);
@@ -246,7 +271,7 @@ impl Tasks {
             }),
             Way::PoolOneshot => {
                 let Some(jobs) = self.pool.as_ref().map(|pool| pool.jobs.clone()) else { return };
-                self.drive(ops, recorder, move |data| {
+                self.drive(ops, recorder, move |data: Vec<u8>| {
                     let (answer, answered) = oneshot::channel();
                     jobs.send((data, answer)).expect("the pool is there");
                     async move { answered.await.expect("the pool answers") }
@@ -255,11 +280,7 @@ impl Tasks {
         }
     }
 
-    fn drive<F, A>(&self, ops: u64, recorder: Option<&mut Recorder>, operation: F)
-    where
-        F: Fn(Vec<u8>) -> A + Clone + Send + 'static,
-        A: Future<Output = Vec<u8>> + Send,
-    {
+    fn drive(&self, ops: u64, recorder: Option<&mut Recorder>, operation: impl Operation) {
         let each = ops / self.in_flight as u64;
         let notes = recorder.is_some();
         let task = |number| {
@@ -268,7 +289,7 @@ impl Tasks {
                 let mut recorder = notes.then(|| Recorder::with_room(each));
                 for _ in 0..each {
                     let start = notes.then(now);
-                    data = operation(data).await;
+                    data = operation.run(data).await;
                     if let (Some(recorder), Some(start)) = (&mut recorder, start) {
                         recorder.note(start);
                     }
