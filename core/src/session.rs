@@ -285,9 +285,10 @@ pub(crate) struct SessionState {
     pub(crate) old: Lock<Vec<Arc<Context>>>,
     pub(crate) rekeys: AtomicU64,
     pub(crate) submitted: Counter,
-    pub(crate) ended: CachePadded<EndCounts>,
     /// Submitted and completed at once.
     pub(crate) inline: Tallies,
+    /// Last, since nothing is behind it that would have to be padded.
+    pub(crate) ended: CachePadded<EndCounts>,
 }
 
 #[cfg(not(loom))]
