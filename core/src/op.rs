@@ -86,10 +86,14 @@ impl Output {
     ///
     /// # Panics
     /// When there are more than 64: a device's programming error.
+    #[inline]
     pub fn set(&mut self, bytes: &[u8]) {
-        let mut held = [0; OUTPUT_LEN_MAX];
-        held[..bytes.len()].copy_from_slice(bytes);
-        self.0 = Held::Bytes(held, bytes.len() as u8);
+        assert!(bytes.len() <= OUTPUT_LEN_MAX, "{} bytes of output", bytes.len());
+        // Made where it stays, not beside it and copied.
+        self.0 = Held::Bytes([0; OUTPUT_LEN_MAX], bytes.len() as u8);
+        if let Held::Bytes(held, _) = &mut self.0 {
+            held[..bytes.len()].copy_from_slice(bytes);
+        }
     }
 
     /// The bytes; empty when the operation makes none.
