@@ -2,11 +2,14 @@
 
 mod notify;
 
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use acrypto_core::{Config, Runtime};
 use acrypto_netlink::Address;
+use acrypto_netlink::message::Class;
 use acrypto_netlink::server::{Server, ServerOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
@@ -42,10 +45,14 @@ pub async fn run(context: &Context, arguments: &DaemonArgs) -> Result<Exit, Fail
     };
     let server = Server::new(runtime.clone(), ServerOptions::default());
     let mut listeners = JoinSet::new();
-    for path in &addresses {
-        let listener = server.listen_unix(path)?;
-        listeners.spawn(listener.serve());
-        let line = format!("acrypto: listening on 'unix:{}', process {}", path.display(), std::process::id());
+    for address in &addresses {
+        match address {
+            Listen::Unix(path) => drop(listeners.spawn(server.listen_unix(path)?.serve())),
+            Listen::Netlink(port, most) => {
+                drop(listeners.spawn(server.listen_netlink(*port, *most)?.serve()))
+            }
+        }
+        let line = format!("acrypto: listening on '{address}', process {}", std::process::id());
         if !context.global.quiet {
             output::error_line(&line);
         }
@@ -142,25 +149,51 @@ async fn reload(runtime: &Runtime, file: Option<PathBuf>) {
     }
 }
 
-fn addresses(arguments: &DaemonArgs) -> Result<Vec<PathBuf>, Failure> {
-    let mut addresses = Vec::new();
-    for text in &arguments.listen {
-        addresses.push(text.parse::<Address>()?);
-    }
-    if addresses.is_empty() {
-        addresses.push(Address::default_listen().ok_or_else(|| {
-            Failure::usage("no directory for the socket: XDG_RUNTIME_DIR is not set")
-                .with_hint("pass --listen unix:PATH")
-        })?);
-    }
-    addresses
-        .into_iter()
-        .map(|address| match address {
-            Address::Unix(path) => Ok(path),
-            other => {
-                Err(Failure::usage(format!("cannot listen on '{other}'"))
-                    .with_hint("pass --listen unix:PATH"))
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Listen {
+    Unix(PathBuf),
+    /// At this port; nobody gets more than this class there.
+    Netlink(u32, Class),
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => Address::Unix(path.clone()).fmt(f),
+            Self::Netlink(port, most) => {
+                let with_changes = if *most > Class::Read { ",rw" } else { "" };
+                write!(f, "{}{with_changes}", Address::Netlink(*port))
             }
-        })
-        .collect()
+        }
+    }
+}
+
+impl FromStr for Listen {
+    type Err = Failure;
+
+    fn from_str(text: &str) -> Result<Self, Failure> {
+        // A path may end like that too.
+        let (bare, most) = match text.strip_suffix(",rw") {
+            Some(bare) if bare.starts_with("netlink") => (bare, Class::Admin),
+            _ => (text, Class::Read),
+        };
+        match bare.parse()? {
+            Address::Unix(path) => Ok(Self::Unix(path)),
+            Address::Netlink(port) => Ok(Self::Netlink(port, most)),
+            other => Err(Failure::usage(format!("cannot listen on '{other}'"))
+                .with_hint("pass --listen unix:PATH or --listen netlink[:PORT][,rw]")),
+        }
+    }
+}
+
+fn addresses(arguments: &DaemonArgs) -> Result<Vec<Listen>, Failure> {
+    if !arguments.listen.is_empty() {
+        return arguments.listen.iter().map(|text| text.parse()).collect();
+    }
+    match Address::default_listen() {
+        Some(address) => Ok(vec![address.to_string().parse()?]),
+        None => Err(Failure::usage("no directory for the socket: XDG_RUNTIME_DIR is not set")
+            .with_hint("pass --listen unix:PATH")),
+    }
 }

@@ -35,7 +35,8 @@ pub struct TuiArgs {
 /// `daemon`
 #[derive(Args, Debug)]
 pub struct DaemonArgs {
-    /// Address to listen on, unix:PATH; may be given several times
+    /// Address to listen on: unix:PATH, or netlink[:PORT] for netlink libraries, where only reading is allowed, and
+    /// netlink[:PORT],rw, where everything is; may be given several times
     #[arg(long, value_name = "ADDR")]
     pub listen: Vec<String>,
     /// File that says what the runtime is like, instead of the best software devices; see 'acrypto config save'

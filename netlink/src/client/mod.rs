@@ -18,7 +18,7 @@ use crate::attr::{Fault, Reader, Writer};
 use crate::conn::client::{Answer, family_lookup, read_family};
 use crate::error::Error;
 use crate::family::{self, Command, control};
-use crate::transport::{End, MemoryEnd, UnixEnd};
+use crate::transport::{End, MemoryEnd, NetlinkEnd, UnixEnd};
 
 pub use subscription::{Feed, Subscription};
 
@@ -83,7 +83,9 @@ impl Client {
             Address::Unix(path) => {
                 UnixEnd::connect(path).map(End::Unix).map_err(|error| no_server(error.to_string()))
             }
-            Address::Netlink(_) => Err(no_server("clients of acrypto connect over a unix socket".to_owned())),
+            Address::Netlink(port) => {
+                NetlinkEnd::connect(*port).map(End::Netlink).map_err(|error| no_server(error.to_string()))
+            }
             Address::Memory | Address::Embedded => {
                 Err(no_server("a runtime in this process is reached through its own end".to_owned()))
             }

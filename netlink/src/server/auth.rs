@@ -21,14 +21,18 @@ impl Peer {
     pub(super) async fn of(end: &UnixEnd, shared: &Shared) -> std::io::Result<Self> {
         // Inherited from the listener by newer kernels only.
         rustix::net::sockopt::set_socket_passcred(end.socket(), true)?;
-        let credentials = end.peer()?;
+        Ok(Self::with(end.peer()?, shared).await)
+    }
+
+    /// A peer with these credentials.
+    pub(super) async fn with(credentials: Credentials, shared: &Shared) -> Self {
         let matters = shared.options.admin_gid.is_some() && !shared.trusts(credentials.uid);
         let groups = if matters {
             tokio::task::spawn_blocking(move || groups_of(credentials)).await.unwrap_or_default()
         } else {
             Vec::new()
         };
-        Ok(Self { credentials, groups })
+        Self { credentials, groups }
     }
 }
 

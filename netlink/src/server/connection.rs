@@ -39,6 +39,7 @@ pub(super) struct Connection {
     pub(super) subscriptions: Mutex<HashMap<u32, AbortHandle>>,
     pub(super) out: mpsc::Sender<Datagram>,
     peer: Peer,
+    most: Class,
     cap_ack: AtomicBool,
 }
 
@@ -62,8 +63,8 @@ pub(super) enum Reply {
 /// The client is gone.
 struct Gone;
 
-/// Serves a connection until it ends.
-pub(super) async fn serve(shared: Arc<Shared>, end: End, peer: Peer) {
+/// Serves a connection until it ends; nobody gets more than class `most` on it.
+pub(super) async fn serve(shared: Arc<Shared>, end: End, peer: Peer, most: Class) {
     let mut stopping = shared.stopping.subscribe();
     let is_admin = shared.class_of(&peer, Some(peer.credentials)) == Class::Admin;
     let _share = match shared.shares.connection(peer.credentials.uid, is_admin) {
@@ -81,6 +82,7 @@ pub(super) async fn serve(shared: Arc<Shared>, end: End, peer: Peer) {
         subscriptions: Mutex::default(),
         out,
         peer,
+        most,
         cap_ack: AtomicBool::new(false),
     });
     let mut tasks = JoinSet::new();
@@ -185,7 +187,7 @@ impl Connection {
     }
 
     fn caller(&self, sender: Option<Credentials>) -> Caller {
-        let class = self.shared.class_of(&self.peer, sender);
+        let class = self.shared.class_of(&self.peer, sender).min(self.most);
         Caller { uid: sender.map_or(self.peer.credentials.uid, |sender| sender.uid), class }
     }
 

@@ -15,6 +15,7 @@ use tokio::net::UnixListener;
 use super::auth::Peer;
 use super::{Server, Shared, connection};
 use crate::error::Error;
+use crate::message::Class;
 use crate::transport::End;
 use crate::transport::unix::{UnixEnd, socket};
 
@@ -76,7 +77,7 @@ impl Listener {
                     let end = UnixEnd::over_accepted(socket);
                     tokio::spawn(async move {
                         if let Ok(peer) = Peer::of(&end, &shared).await {
-                            connection::serve(shared, End::Unix(end), peer).await;
+                            connection::serve(shared, End::Unix(end), peer, Class::Admin).await;
                         }
                     });
                 }

@@ -8,6 +8,7 @@ mod errno;
 mod events;
 mod limits;
 mod listen;
+mod netlink;
 mod sessions;
 mod show;
 
@@ -21,11 +22,13 @@ use tokio::sync::watch;
 
 use self::limits::Shares;
 use self::sessions::Sessions;
+use crate::message::Class;
 use crate::transport::{Credentials, End, MemoryEnd};
 
 pub use auth::Peer;
 pub use limits::Limits;
 pub use listen::Listener;
+pub use netlink::NetlinkListener;
 
 /// How a server is set up.
 #[derive(Clone, Debug, Default)]
@@ -98,7 +101,7 @@ impl Server {
     /// A connection in memory that the server takes for one of `peer`.
     pub fn memory_as(&self, peer: Peer) -> MemoryEnd {
         let (theirs, ours) = MemoryEnd::pair_between(peer.credentials, self.shared.own);
-        tokio::spawn(connection::serve(Arc::clone(&self.shared), End::Memory(ours), peer));
+        tokio::spawn(connection::serve(Arc::clone(&self.shared), End::Memory(ours), peer, Class::Admin));
         theirs
     }
 

@@ -1,6 +1,7 @@
-//! Ways for a datagram to travel: a unix socket, or channels in memory.
+//! Ways for a datagram to travel: a unix socket, a netlink socket, or channels in memory.
 
 pub mod memory;
+pub mod netlink;
 pub mod unix;
 
 use std::io;
@@ -8,6 +9,7 @@ use std::io;
 use crate::conn::Datagram;
 
 pub use memory::MemoryEnd;
+pub use netlink::{NetlinkEnd, PortEnd};
 pub use unix::UnixEnd;
 
 /// Who sent a datagram, vouched for by the kernel.
@@ -48,6 +50,10 @@ pub enum End {
     Memory(MemoryEnd),
     /// A unix socket.
     Unix(UnixEnd),
+    /// A client's netlink socket.
+    Netlink(NetlinkEnd),
+    /// A port that a server's netlink socket serves.
+    Port(PortEnd),
 }
 
 impl End {
@@ -62,6 +68,8 @@ impl End {
         match self {
             Self::Memory(end) => end.send(datagram).await,
             Self::Unix(end) => end.send(datagram).await,
+            Self::Netlink(end) => end.send(datagram).await,
+            Self::Port(end) => end.send(datagram).await,
         }
     }
 
@@ -73,6 +81,8 @@ impl End {
         match self {
             Self::Memory(end) => end.try_send(datagram),
             Self::Unix(end) => end.try_send(datagram),
+            Self::Netlink(end) => end.try_send(datagram),
+            Self::Port(end) => end.try_send(datagram),
         }
     }
 
@@ -90,6 +100,8 @@ impl End {
                 Ok(end.receive().await.map(|datagram| Packet { datagram, sender }))
             }
             Self::Unix(end) => end.receive().await,
+            Self::Netlink(end) => end.receive().await,
+            Self::Port(end) => Ok(end.receive().await),
         }
     }
 }

@@ -4,6 +4,7 @@ mod auth;
 mod control;
 mod data;
 mod hostile;
+mod netlink;
 mod rules;
 mod sessions;
 mod unix;
