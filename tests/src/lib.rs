@@ -201,16 +201,28 @@ pub fn peer(program: &str, arguments: &[&str], directory: &Path) -> Option<Vec<u
             Some(output.stdout)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let required = std::env::var_os("ACRYPTO_REQUIRE_PEERS").is_some_and(|value| value == "1");
-            assert!(!required, "{program} is not installed");
-            note(&format!("skipped: {program} is not installed"));
+            skip(&format!("{program} is not installed"));
             None
         }
         Err(error) => panic!("{program}: {error}"),
     }
 }
 
-fn note(text: &str) {
+/// Says why a test is not carried out; fails if ACRYPTO_REQUIRE_PEERS is set.
+pub fn skip(why: &str) {
+    let required = std::env::var_os("ACRYPTO_REQUIRE_PEERS").is_some_and(|value| value == "1");
+    assert!(!required, "{why}");
+    note(&format!("skipped: {why}"));
+}
+
+/// Whether a program of the system can be run and ends well.
+pub fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    let quiet = |command: &mut Command| command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    quiet(Command::new(program).args(arguments)).is_ok_and(|status| status.success())
+}
+
+/// Tells whoever reads the log of the tests.
+pub fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 

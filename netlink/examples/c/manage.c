@@ -178,8 +178,13 @@ int main(int count, char **arguments)
 	if (ask(socket, callbacks, &answer, message) < 0)
 		goto refused;
 
+	/* One of them is a change, whatever was in force. */
 	message = request(family, BALANCER_SET, NLM_F_ACK);
 	nla_put_string(message, BALANCER_NAME, "round_robin_lb");
+	if (ask(socket, callbacks, &answer, message) < 0)
+		goto refused;
+	message = request(family, BALANCER_SET, NLM_F_ACK);
+	nla_put_string(message, BALANCER_NAME, "simple_lb");
 	if (ask(socket, callbacks, &answer, message) < 0)
 		goto refused;
 	while (!answer.switched)
