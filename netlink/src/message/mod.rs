@@ -25,7 +25,9 @@ pub use device::{
 };
 pub use event::{EventKind, EventRecord, Filter, Severity};
 pub use fault::{FaultMode, FaultSpec};
-pub(crate) use fault::{read_ppb, write_ppb};
+#[cfg(feature = "server")]
+pub(crate) use fault::read_ppb;
+pub(crate) use fault::write_ppb;
 pub use histogram::Histogram;
 pub use load::{LoadInfo, LoadSpec};
 pub use op::{OpInfo, OpKind, OpReply, OpSubmit};

@@ -9,7 +9,9 @@ use std::io;
 use crate::conn::Datagram;
 
 pub use memory::MemoryEnd;
-pub use netlink::{NetlinkEnd, PortEnd};
+pub use netlink::NetlinkEnd;
+#[cfg(feature = "server")]
+pub use netlink::PortEnd;
 pub use unix::UnixEnd;
 
 /// Who sent a datagram, vouched for by the kernel.
@@ -53,6 +55,7 @@ pub enum End {
     /// A client's netlink socket.
     Netlink(NetlinkEnd),
     /// A port that a server's netlink socket serves.
+    #[cfg(feature = "server")]
     Port(PortEnd),
 }
 
@@ -69,6 +72,7 @@ impl End {
             Self::Memory(end) => end.send(datagram).await,
             Self::Unix(end) => end.send(datagram).await,
             Self::Netlink(end) => end.send(datagram).await,
+            #[cfg(feature = "server")]
             Self::Port(end) => end.send(datagram).await,
         }
     }
@@ -82,6 +86,7 @@ impl End {
             Self::Memory(end) => end.try_send(datagram),
             Self::Unix(end) => end.try_send(datagram),
             Self::Netlink(end) => end.try_send(datagram),
+            #[cfg(feature = "server")]
             Self::Port(end) => end.try_send(datagram),
         }
     }
@@ -101,6 +106,7 @@ impl End {
             }
             Self::Unix(end) => end.receive().await,
             Self::Netlink(end) => end.receive().await,
+            #[cfg(feature = "server")]
             Self::Port(end) => Ok(end.receive().await),
         }
     }

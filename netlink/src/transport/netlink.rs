@@ -13,6 +13,7 @@ use std::io::{self, IoSliceMut};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixDatagram as StdUnixDatagram;
 use std::path::Path;
+#[cfg(feature = "server")]
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +22,9 @@ use rustix::net::netlink::{SocketAddrNetlink, USERSOCK};
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::Mutex;
+#[cfg(feature = "server")]
+use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -114,6 +117,7 @@ impl NetlinkSocket {
     }
 
     /// Sends to whoever has joined a group.
+    #[cfg(feature = "server")]
     pub(crate) fn multicast(&self, datagram: &[u8], group: u32) {
         // The kernel says ECONNREFUSED, since nobody is at port 0, whether members have got it or not; and who has no room
         // for an event learns it from the gap in the numbers.
@@ -231,6 +235,7 @@ fn is_trusted(sender: Credentials) -> bool {
 }
 
 /// The server's end of a connection with one port. Datagrams come from whoever reads the shared socket.
+#[cfg(feature = "server")]
 #[derive(Debug)]
 pub struct PortEnd {
     socket: Arc<NetlinkSocket>,
@@ -238,6 +243,7 @@ pub struct PortEnd {
     inbox: Mutex<mpsc::Receiver<Packet>>,
 }
 
+#[cfg(feature = "server")]
 impl PortEnd {
     pub(crate) fn new(socket: Arc<NetlinkSocket>, port: u32, inbox: mpsc::Receiver<Packet>) -> Self {
         Self { socket, port, inbox: Mutex::new(inbox) }
@@ -264,6 +270,7 @@ pub(crate) struct Bound {
 }
 
 /// All that are bound now.
+#[cfg(any(feature = "server", test))]
 pub(crate) fn all_bound() -> io::Result<Vec<Bound>> {
     bound(Path::new(LIST))
 }
@@ -281,6 +288,7 @@ fn bound(list: &Path) -> io::Result<Vec<Bound>> {
 }
 
 /// The process that holds a port, if it can be found out.
+#[cfg(any(feature = "server", test))]
 pub(crate) fn holder(port: u32) -> Option<u32> {
     let inode = all_bound().ok()?.into_iter().find(|socket| socket.port == port)?.inode;
     let wanted = format!("socket:[{inode}]");
