@@ -24,10 +24,10 @@ pub use device::{
     Capability, DeviceCounters, DeviceInfo, DeviceState, Leaving, read_parameters, write_parameters,
 };
 pub use event::{EventKind, EventRecord, Filter, Severity};
-pub use fault::{FaultMode, FaultSpec};
 #[cfg(feature = "server")]
 pub(crate) use fault::read_ppb;
 pub(crate) use fault::write_ppb;
+pub use fault::{FaultMode, FaultSpec};
 pub use histogram::Histogram;
 pub use load::{LoadInfo, LoadSpec};
 pub use op::{OpInfo, OpKind, OpReply, OpSubmit};
