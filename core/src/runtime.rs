@@ -279,6 +279,21 @@ impl Runtime {
         self.shared.serves(algorithm)
     }
 
+    /// Tells whoever watches that the runtime is about to end because this user wants it; it goes on until
+    /// [`Runtime::shutdown`].
+    pub fn announce_end(&self, uid: u32) {
+        self.shared.events.push(Draft {
+            kind: EventKind::Server,
+            severity: Severity::Warn,
+            object: "server",
+            name: String::new(),
+            from: "up".to_owned(),
+            to: "ending".to_owned(),
+            reason: "asked to end".to_owned(),
+            uid,
+        });
+    }
+
     /// Stops loads and refuses new work; what is accepted goes on.
     pub fn shutdown(&self) {
         self.shared.stopping.store(true, Ordering::Release);

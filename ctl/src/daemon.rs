@@ -43,7 +43,8 @@ pub async fn run(context: &Context, arguments: &DaemonArgs) -> Result<Exit, Fail
         }
         None => embedded::start(Config::default())?,
     };
-    let server = Server::new(runtime.clone(), ServerOptions::default());
+    let server =
+        Server::new(runtime.clone(), ServerOptions { ends_when_asked: true, ..ServerOptions::default() });
     let mut listeners = JoinSet::new();
     for address in &addresses {
         match address {
@@ -64,6 +65,7 @@ pub async fn run(context: &Context, arguments: &DaemonArgs) -> Result<Exit, Fail
                 Wish::End => break,
                 Wish::Reload => reload(&runtime, arguments.config.clone()).await,
             },
+            () = server.end_asked() => break,
             Some(ended) = listeners.join_next() => {
                 ended.map_err(|_| Failure::new(Exit::Bug, "a listener panicked"))?;
             }

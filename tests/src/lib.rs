@@ -299,6 +299,11 @@ impl Daemon {
     /// Sends a signal and waits for its end.
     pub fn end_by(&mut self, signal: rustix::process::Signal) -> i32 {
         signal_to(&self.child, signal);
+        self.wait()
+    }
+
+    /// Waits for its end; its exit code.
+    pub fn wait(&mut self) -> i32 {
         self.child.wait().expect("the daemon can be waited for").code().unwrap_or(-1)
     }
 

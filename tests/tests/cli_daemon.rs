@@ -303,3 +303,17 @@ fn wire_shows_messages_and_no_key() {
     assert!(ended.stderr.contains("session-new"), "{}", ended.stderr);
     assert!(!ended.stderr.to_lowercase().replace([' ', ':'], "").contains("00112233"), "{}", ended.stderr);
 }
+
+#[test]
+fn a_daemon_ends_when_an_admin_asks_it_to_and_no_other_one_does() {
+    let mut daemon = Daemon::start();
+    let mut monitor = Feed::start(daemon.acrypto("monitor --since 0 --for 120s --json"));
+    let refused = daemon.run("server shutdown --no-input").expect_code(5);
+    assert!(refused.stderr.contains("0 operations are under way; the daemon ends"), "{}", refused.stderr);
+    daemon.run("server ping").expect_code(0);
+    daemon.run("server shutdown --yes").expect_code(0);
+    assert_eq!(daemon.wait(), 0);
+    let ending = monitor.find(|event| event["object"] == "server").expect("whoever watches is told");
+    assert_eq!((ending["from"].as_str(), ending["to"].as_str()), (Some("up"), Some("ending")));
+    assert_eq!(ending["uid"], rustix::process::geteuid().as_raw());
+}

@@ -35,8 +35,8 @@ pub struct TuiArgs {
 /// `daemon`
 #[derive(Args, Debug)]
 pub struct DaemonArgs {
-    /// Address to listen on: unix:PATH, or netlink[:PORT] for netlink libraries, where only reading is allowed, and
-    /// netlink[:PORT],rw, where everything is; may be given several times
+    /// Address to listen on: unix:PATH; netlink or netlink:PORT for netlink libraries, where only reading is allowed unless
+    /// ',rw' follows; may be given several times
     #[arg(long, value_name = "ADDR")]
     pub listen: Vec<String>,
     /// File that says what the runtime is like, instead of the best software devices; see 'acrypto config save'
@@ -338,4 +338,6 @@ pub enum ServerCommand {
     Ping,
     /// Show what the server says of itself
     Info,
+    /// End the daemon: it completes what it has accepted, and takes nothing new; asks first, or takes --yes
+    Shutdown,
 }

@@ -25,6 +25,12 @@ pub async fn run(context: &Context, client: &Client, command: &ServerCommand) ->
         ServerCommand::Info => {
             context.printer.record(epoch, &record::server(&client.server_info().await?))?
         }
+        ServerCommand::Shutdown => {
+            let stats = client.stats().await?;
+            let question = format!("{} operations are under way; the daemon ends", stats.main_queue_ops);
+            context.confirm(&question, &format!("{:08x}", client.epoch()), None)?;
+            client.shutdown().await?;
+        }
     }
     Ok(Exit::Done)
 }

@@ -1,4 +1,4 @@
-//! Requests that change devices, the balancer, tenants and loads: class admin.
+//! Requests that change devices, the balancer, tenants and loads, or end the server: class admin.
 
 use std::time::Duration;
 
@@ -6,10 +6,20 @@ use super::Client;
 use crate::attr::Writer;
 use crate::error::Error;
 use crate::family::Command;
-use crate::family::attribute::{balancer, device, load, tenant};
+use crate::family::attribute::{balancer, device, load, server, tenant};
 use crate::message::{BalancerSet, FaultSpec, LoadSpec, write_parameters, write_ppb};
 
 impl Client {
+    /// Asks the server that this client is connected to, and no other one, to end.
+    ///
+    /// # Errors
+    /// Refused when it is part of a program that does not end when asked.
+    pub async fn shutdown(&self) -> Result<(), Error> {
+        let mut body = Writer::new();
+        body.u32(server::EPOCH, self.epoch);
+        self.done(Command::ServerShutdown, body).await
+    }
+
     /// Adds a device; comes back after its known answers came out right. Returns its number.
     ///
     /// # Errors

@@ -202,6 +202,7 @@ commands! {
     ServerGet = 1 "server-get" Read v { do (;) -> SERVER_ROW; }
     ServerSet = 2 "server-set" Read v { do (v::CAP_ACK;) -> &[]; }
     ServerPing = 3 "server-ping" Read v { do (;) -> &[v::EPOCH]; }
+    ServerShutdown = 4 "server-shutdown" Admin v changes { do (v::EPOCH;) -> &[]; }
     ConfigGet = 5 "config-get" Read c {
         dump () -> &[c::EPOCH, c::NAME, c::VALUE, c::DEFAULT, c::LEAST, c::MOST];
     }

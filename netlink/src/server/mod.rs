@@ -39,6 +39,8 @@ pub struct ServerOptions {
     pub admin_gid: Option<u32>,
     /// Limits.
     pub limits: Limits,
+    /// The program ends when somebody of class admin asks it to: it waits for [`Server::end_asked`].
+    pub ends_when_asked: bool,
 }
 
 /// A server of one runtime. Clones share it.
@@ -60,6 +62,8 @@ struct Shared {
     last_connection: AtomicU64,
     /// Set when the server stops; every connection watches it, and holds a receiver until it is done.
     stopping: watch::Sender<bool>,
+    /// Set when a client has asked for the end of the program.
+    end_asked: watch::Sender<bool>,
 }
 
 impl Server {
@@ -79,6 +83,7 @@ impl Server {
                 device_names: Mutex::default(),
                 last_connection: AtomicU64::new(0),
                 stopping: watch::Sender::new(false),
+                end_asked: watch::Sender::new(false),
             }),
         }
     }
@@ -103,6 +108,16 @@ impl Server {
         let (theirs, ours) = MemoryEnd::pair_between(peer.credentials, self.shared.own);
         tokio::spawn(connection::serve(Arc::clone(&self.shared), End::Memory(ours), peer, Class::Admin));
         theirs
+    }
+
+    /// Waits until a client has asked for the end of the program ([`ServerOptions::ends_when_asked`]). It is the program's to
+    /// call [`Server::shutdown`] then, which answers the client first.
+    ///
+    /// # Cancel safety
+    /// Safe: it changes nothing.
+    pub async fn end_asked(&self) {
+        // The sender lives as long as the server.
+        let _ = self.shared.end_asked.subscribe().wait_for(|asked| *asked).await;
     }
 
     /// Stops: takes no new connection and no new request, answers what is under way, closes. Comes back when the last

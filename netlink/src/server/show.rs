@@ -73,6 +73,7 @@ impl Shared {
             return Err(Fault::new(EINVAL, "no command"));
         };
         let done = match spec.command {
+            Command::ServerShutdown => return self.end(attributes, uid),
             Command::DeviceNew => return self.device_new(attributes, uid),
             Command::LoadNew => return self.load_new(attributes, uid),
             Command::LoadDel => return self.load_del(attributes, uid),
@@ -121,6 +122,24 @@ impl Shared {
             other => return Err(Fault::new(EOPNOTSUPP, format!("'{}' changes nothing", other.spec().name))),
         };
         done.map(|()| Reply::Done).map_err(|error| refused(&error))
+    }
+
+    /// Asks the program to end, if it does so when asked.
+    fn end(&self, attributes: &Reader, uid: u32) -> Result<Reply, Fault> {
+        let epoch = attributes.u32(server::EPOCH)?;
+        if epoch != self.epoch {
+            let message = format!("epoch is {:08x}, not {epoch:08x}: another server was meant", self.epoch);
+            return Err(attributes.fault(server::EPOCH, message));
+        }
+        if !self.options.ends_when_asked {
+            return Err(Fault::new(
+                EOPNOTSUPP,
+                "this server is part of a program that does not end when asked",
+            ));
+        }
+        self.runtime.announce_end(uid);
+        self.end_asked.send_replace(true);
+        Ok(Reply::Done)
     }
 
     /// How long a device may drain.

@@ -331,3 +331,19 @@ async fn a_client_that_does_not_read_holds_up_neither_others_nor_the_shutdown() 
     server.shutdown().await;
     client.closed().await;
 }
+
+#[tokio::test]
+async fn the_end_is_asked_for_by_epoch_and_only_of_who_ends_when_asked() {
+    let (_, client) = connected().await;
+    assert_eq!(errno(client.shutdown().await), EOPNOTSUPP);
+
+    let server = server_with(ServerOptions { ends_when_asked: true, ..ServerOptions::default() });
+    let other = Client::over(server.memory_as(peer(stranger()))).await.unwrap();
+    assert_eq!(errno(other.shutdown().await), EPERM);
+    let mut asked = std::pin::pin!(server.end_asked());
+    let mut now = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(std::future::Future::poll(asked.as_mut(), &mut now).is_pending());
+    let client = Client::over(server.memory()).await.unwrap();
+    client.shutdown().await.unwrap();
+    asked.await;
+}

@@ -243,3 +243,18 @@ async fn several_requests_in_one_datagram_are_answered_in_order() {
     raw.send(&both).await.unwrap();
     assert!(next(&raw).await.0.len() < next(&raw).await.0.len());
 }
+
+#[tokio::test]
+async fn a_stray_request_to_end_ends_nothing() {
+    let server = server_with(ServerOptions { ends_when_asked: true, ..ServerOptions::default() });
+    let raw = server.memory();
+    let mut body = Writer::new();
+    body.u32(server_attribute::EPOCH, server.epoch().wrapping_add(1));
+    for body in [body, Writer::new()] {
+        raw.send(&ask(Command::ServerShutdown, FLAG_ACK, body)).await.unwrap();
+        assert_eq!(errno_of(&next(&raw).await.0), -EINVAL);
+    }
+    let mut asked = std::pin::pin!(server.end_asked());
+    let mut now = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(std::future::Future::poll(asked.as_mut(), &mut now).is_pending());
+}
