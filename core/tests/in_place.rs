@@ -7,9 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use acrypto_core::device::fault::{FaultMode, FaultSpec};
-use acrypto_core::device::soft::Soft;
-use acrypto_core::device::{DeviceError, DeviceInfo, DirectDevice, Engine, Handle, Run, Score};
-use acrypto_core::error::Progress;
 use acrypto_core::{
     Algorithm, Bind, CallError, Config, Error, Iv, Key, Op, OpError, OpKind, Padding, Request, Runtime,
     Session, SessionSpec,
@@ -19,55 +16,18 @@ use proptest::prelude::*;
 #[path = "direct_call/mod.rs"]
 mod direct_call;
 
+#[path = "moody/mod.rs"]
+mod moody;
+
 use direct_call::Job;
+use moody::{Moody, PANICS, REFUSES, STOPS_HALF_WAY, WELL};
 
 const IV: [u8; 16] = [9; 16];
 
-/// How the first device behaves.
-const WELL: u8 = 0;
-const REFUSES: u8 = 1;
-const STOPS_HALF_WAY: u8 = 2;
-const PANICS: u8 = 3;
-
-/// `soft`, and it fails every third operation of a run, or all of them, as it is told to.
-struct Moody(Soft, Arc<AtomicU8>);
-
-impl DirectDevice for Moody {
-    fn info(&self) -> DeviceInfo {
-        DeviceInfo { kind: "moody", ..self.0.info() }
-    }
-    fn probe(&self, spec: &SessionSpec) -> Option<Score> {
-        self.0.probe(spec)
-    }
-    fn open(&self, spec: &SessionSpec, key: &Key) -> Result<Handle, Error> {
-        self.0.open(spec, key)
-    }
-    fn close(&self, handle: Handle) {
-        self.0.close(handle);
-    }
-    fn execute(&self, run: &mut Run<'_>) {
-        let mood = self.1.load(Ordering::Relaxed);
-        assert!(mood != PANICS, "out of order");
-        let failed =
-            |progress, source_intact| DeviceError::Failed { reason: "moody", progress, source_intact };
-        for (number, op) in run.iter_mut().enumerate() {
-            match mood {
-                REFUSES if number % 3 == 0 => op.result = Some(Err(failed(Progress::NotStarted, true))),
-                STOPS_HALF_WAY if number % 3 == 0 => {
-                    self.0.execute(std::slice::from_mut(op));
-                    op.result = Some(Err(failed(Progress::MaybeExecuted, false)));
-                }
-                _ => self.0.execute(std::slice::from_mut(op)),
-            }
-        }
-    }
-}
-
 /// A moody device, and another one to fall back on.
-fn moody(config: Config) -> (Runtime, Arc<AtomicU8>) {
+fn with_moody(config: Config) -> (Runtime, Arc<AtomicU8>) {
     let runtime = Runtime::start(Config { workers: 1, error_budget_ops: 1_000_000, ..config }).unwrap();
-    let mood = Arc::new(AtomicU8::new(WELL));
-    let engine = Engine::Direct(Arc::new(Moody(Soft::new(), Arc::clone(&mood))));
+    let (engine, mood) = Moody::engine(|place| place % 3 == 0);
     runtime.add_device("moody0", engine, 0).unwrap();
     runtime.add_device_of_kind("soft0", "soft", &[], 0).unwrap();
     (runtime, mood)
@@ -114,7 +74,7 @@ proptest! {
         (inline, own_ring) in (any::<bool>(), any::<bool>()),
     ) {
         let limit = if inline { Config::default().inline_max_ns } else { 0 };
-        let (runtime, _) = moody(Config { inline_max_ns: limit, ..Config::default() });
+        let (runtime, _) = with_moody(Config { inline_max_ns: limit, ..Config::default() });
         let sessions = direct_call::ALGORITHMS.map(|algorithm| session(&runtime, algorithm));
         let jobs: Vec<(usize, Job)> = picks
             .iter()
@@ -143,7 +103,7 @@ proptest! {
 
 #[test]
 fn i1_i2_what_a_device_fails_is_carried_out_elsewhere() {
-    let (runtime, mood) = moody(Config::default());
+    let (runtime, mood) = with_moody(Config::default());
     let session = session(&runtime, Algorithm::Aes128Ctr);
     let mut ops = ops(64);
     for failing in [REFUSES, WELL, REFUSES, REFUSES] {
@@ -160,7 +120,7 @@ fn i1_i2_what_a_device_fails_is_carried_out_elsewhere() {
 
 #[test]
 fn i4_what_was_left_half_done_is_wiped_and_told() {
-    let (runtime, mood) = moody(Config::default());
+    let (runtime, mood) = with_moody(Config::default());
     let session = session(&runtime, Algorithm::Aes128Ctr);
     for (failing, broken) in [(STOPS_HALF_WAY, 11), (PANICS, 32)] {
         mood.store(failing, Ordering::Relaxed);
@@ -179,7 +139,7 @@ fn i4_what_was_left_half_done_is_wiped_and_told() {
 
 #[test]
 fn i4_a_forgery_releases_nothing_and_its_neighbours_pass() {
-    let (runtime, _) = moody(Config::default());
+    let (runtime, _) = with_moody(Config::default());
     let session = session(&runtime, Algorithm::Aes256Gcm);
     let sealed = |number: u64| Op::new(Job::new(Algorithm::Aes256Gcm, number * 6 + 1).request());
     let mut ops: Vec<Op> = (0..20).filter(|number| number % 2 == 0).map(sealed).collect();
@@ -201,7 +161,7 @@ fn i4_a_forgery_releases_nothing_and_its_neighbours_pass() {
 
 #[test]
 fn i5_a_runtime_iv_is_new_in_each_call() {
-    let (runtime, _) = moody(Config::default());
+    let (runtime, _) = with_moody(Config::default());
     let session = session(&runtime, Algorithm::Aes256Gcm);
     let mut ops: Vec<Op> =
         (0..8).map(|byte| Op::new(Request::encrypt_with_runtime_iv(vec![byte; 40]))).collect();
@@ -222,7 +182,7 @@ fn i5_a_runtime_iv_is_new_in_each_call() {
 
 #[test]
 fn what_is_refused_comes_back_as_it_was_and_the_rest_goes_on() {
-    let (runtime, _) = moody(Config { op_max_bytes: 200, ..Config::default() });
+    let (runtime, _) = with_moody(Config { op_max_bytes: 200, ..Config::default() });
     let session = session(&runtime, Algorithm::Aes128Ctr);
     let mut ops = ops(10);
     ops[2].request.iv = Iv::from([1; 12]);
@@ -241,7 +201,7 @@ fn what_is_refused_comes_back_as_it_was_and_the_rest_goes_on() {
     ops[7].request.data.truncate(200);
     assert_eq!(session.call_each(&mut ops[7..8]), 1, "one byte less fits");
 
-    let (other, _) = moody(Config::default());
+    let (other, _) = with_moody(Config::default());
     let foreign = other.session(SessionSpec::new(Algorithm::Aes128Ctr), Key::new(vec![1; 16])).unwrap();
     let mut mixed: Vec<(&Session, Op)> = self::ops(6)
         .into_iter()
@@ -282,7 +242,7 @@ fn i7_a_call_of_more_than_the_main_queue_holds_is_refused_in_part() {
 
 #[test]
 fn padding_and_input_that_lies_elsewhere_go_the_longer_way() {
-    let (runtime, _) = moody(Config::default());
+    let (runtime, _) = with_moody(Config::default());
     let spec = SessionSpec::new(Algorithm::Aes256Cbc).padding(Padding::Pkcs7);
     let session = runtime.session(spec, Key::new(vec![7; 32])).unwrap();
     let source = Arc::new(vec![4; 50]);
@@ -309,7 +269,7 @@ fn padding_and_input_that_lies_elsewhere_go_the_longer_way() {
 
 #[test]
 fn an_operation_takes_the_key_of_its_time() {
-    let (runtime, _) = moody(Config::default());
+    let (runtime, _) = with_moody(Config::default());
     let session = session(&runtime, Algorithm::Aes128Ctr);
     let mut ring = session.burst(1);
     let mut ops = ops(8);
@@ -327,7 +287,7 @@ fn an_operation_takes_the_key_of_its_time() {
 
 #[test]
 fn nothing_is_nothing() {
-    let (runtime, _) = moody(Config::default());
+    let (runtime, _) = with_moody(Config::default());
     let session = session(&runtime, Algorithm::Aes128Ctr);
     assert_eq!((session.call_each(&mut []), runtime.call_each(&mut [])), (0, 0));
     sums_hold(&runtime, 0);

@@ -6,63 +6,24 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use acrypto_core::device::soft::Soft;
-use acrypto_core::device::{DeviceError, DeviceInfo, DirectDevice, Engine, Handle, Run, Score};
-use acrypto_core::error::Progress;
+use acrypto_core::device::{DeviceInfo, DirectDevice, Engine, Handle, Run, Score};
 use acrypto_core::simulation::Simulation;
 use acrypto_core::{
     Algorithm, Bind, CallbackSession, Config, Error, Key, OpError, OpKind, Padding, Request, Runtime,
     Session, SessionSpec, Uses,
 };
 
+#[path = "moody/mod.rs"]
+mod moody;
+
+use moody::{Moody, PANICS, REFUSES, STOPS_HALF_WAY, WELL};
+
 const IV: [u8; 16] = [9; 16];
 
-/// How the device behaves.
-const WELL: u8 = 0;
-const REFUSES: u8 = 1;
-const STOPS_HALF_WAY: u8 = 2;
-const PANICS: u8 = 3;
-
-/// `soft`, and it fails every second operation of a run as it is told to.
-struct Moody(Soft, Arc<AtomicU8>);
-
-impl DirectDevice for Moody {
-    fn info(&self) -> DeviceInfo {
-        DeviceInfo { kind: "moody", ..self.0.info() }
-    }
-    fn probe(&self, spec: &SessionSpec) -> Option<Score> {
-        self.0.probe(spec)
-    }
-    fn open(&self, spec: &SessionSpec, key: &Key) -> Result<Handle, Error> {
-        self.0.open(spec, key)
-    }
-    fn close(&self, handle: Handle) {
-        self.0.close(handle);
-    }
-    fn execute(&self, run: &mut Run<'_>) {
-        let mood = self.1.load(Ordering::Relaxed);
-        if mood == PANICS {
-            panic!("out of order");
-        }
-        let failed =
-            |progress, source_intact| DeviceError::Failed { reason: "moody", progress, source_intact };
-        for (number, op) in run.iter_mut().enumerate() {
-            match mood {
-                REFUSES if number % 2 == 1 => op.result = Some(Err(failed(Progress::NotStarted, true))),
-                STOPS_HALF_WAY if number % 2 == 1 => {
-                    self.0.execute(std::slice::from_mut(op));
-                    op.result = Some(Err(failed(Progress::MaybeExecuted, false)));
-                }
-                _ => self.0.execute(std::slice::from_mut(op)),
-            }
-        }
-    }
-}
-
 /// No thread but this one, a moody device, and one to fall back on.
-fn moody(with_other: bool) -> (Simulation, Arc<AtomicU8>) {
+fn with_moody(with_other: bool) -> (Simulation, Arc<AtomicU8>) {
     let simulation = Simulation::new(Config { error_budget_ops: 1_000, ..Config::default() });
-    let mood = Arc::new(AtomicU8::new(WELL));
-    let engine = Engine::Direct(Arc::new(Moody(Soft::new(), Arc::clone(&mood))));
+    let (engine, mood) = Moody::engine(|place| place % 2 == 1);
     simulation.runtime().add_device("moody0", engine, 0).unwrap();
     if with_other {
         simulation.runtime().add_device_of_kind("soft0", "soft", &[], 0).unwrap();
@@ -105,7 +66,7 @@ fn sums_hold(runtime: &Runtime, ops: u64) {
 
 #[test]
 fn i1_i2_what_a_device_fails_at_once_is_carried_out_elsewhere() {
-    let (mut simulation, mood) = moody(true);
+    let (mut simulation, mood) = with_moody(true);
     let runtime = simulation.runtime().clone();
     let session = session(&runtime);
     let mut burst = session.burst(8);
@@ -132,7 +93,7 @@ fn i1_i2_what_a_device_fails_at_once_is_carried_out_elsewhere() {
 
 #[test]
 fn i4_what_was_left_half_done_is_wiped_and_told() {
-    let (simulation, mood) = moody(true);
+    let (simulation, mood) = with_moody(true);
     let runtime = simulation.runtime().clone();
     let mut burst = session(&runtime).burst(8);
     mood.store(STOPS_HALF_WAY, Ordering::Relaxed);
@@ -151,7 +112,7 @@ fn i4_what_was_left_half_done_is_wiped_and_told() {
 
 #[test]
 fn i2_a_device_that_panics_at_once_ends_each_operation_once() {
-    let (simulation, mood) = moody(true);
+    let (simulation, mood) = with_moody(true);
     let runtime = simulation.runtime().clone();
     let mut burst = session(&runtime).burst(8);
     mood.store(PANICS, Ordering::Relaxed);
@@ -164,7 +125,7 @@ fn i2_a_device_that_panics_at_once_ends_each_operation_once() {
 
 #[test]
 fn i2_nobody_left_breaks_what_was_failed_at_once() {
-    let (simulation, mood) = moody(false);
+    let (simulation, mood) = with_moody(false);
     let runtime = simulation.runtime().clone();
     let session = session(&runtime);
     mood.store(REFUSES, Ordering::Relaxed);

@@ -6,9 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use acrypto_core::device::fault::{FaultMode, FaultSpec};
-use acrypto_core::device::soft::Soft;
-use acrypto_core::device::{DeviceError, DeviceInfo, DirectDevice, Engine, Handle, Run, Score};
-use acrypto_core::error::Progress;
 use acrypto_core::simulation::Simulation;
 use acrypto_core::{
     Algorithm, Bind, Burst, Completion, Config, Error, Key, OpError, Outcome, Request, Runtime, Session,
@@ -18,61 +15,15 @@ use acrypto_core::{
 #[path = "direct_call/mod.rs"]
 mod direct_call;
 
+#[path = "moody/mod.rs"]
+mod moody;
+
 use direct_call::Job;
+use moody::{Moody, OPENS_NOTHING, PANICS, REFUSES, STOPS_HALF_WAY};
 
 const IV: [u8; 16] = [9; 16];
 const OPS: usize = 32;
 const SECOND: u64 = 1_000_000_000;
-
-/// How the first device behaves.
-const WELL: u8 = 0;
-const REFUSES: u8 = 1;
-const STOPS_HALF_WAY: u8 = 2;
-const PANICS: u8 = 3;
-const OPENS_NOTHING: u8 = 4;
-
-/// `soft`, and it fails every third operation of a run, or all of them, as it is told to.
-struct Moody(Soft, Arc<AtomicU8>);
-
-impl Moody {
-    fn mood(&self) -> u8 {
-        self.1.load(Ordering::Relaxed)
-    }
-}
-
-impl DirectDevice for Moody {
-    fn info(&self) -> DeviceInfo {
-        DeviceInfo { kind: "moody", ..self.0.info() }
-    }
-    fn probe(&self, spec: &SessionSpec) -> Option<Score> {
-        self.0.probe(spec)
-    }
-    fn open(&self, spec: &SessionSpec, key: &Key) -> Result<Handle, Error> {
-        match self.mood() {
-            OPENS_NOTHING => Err(Error::Device { device: "moody".to_owned(), reason: "full".to_owned() }),
-            _ => self.0.open(spec, key),
-        }
-    }
-    fn close(&self, handle: Handle) {
-        self.0.close(handle);
-    }
-    fn execute(&self, run: &mut Run<'_>) {
-        let mood = self.mood();
-        assert!(mood != PANICS, "out of order");
-        let failed =
-            |progress, source_intact| DeviceError::Failed { reason: "moody", progress, source_intact };
-        for (number, op) in run.iter_mut().enumerate() {
-            match mood {
-                REFUSES if number % 3 == 0 => op.result = Some(Err(failed(Progress::NotStarted, true))),
-                STOPS_HALF_WAY if number % 3 == 0 => {
-                    self.0.execute(std::slice::from_mut(op));
-                    op.result = Some(Err(failed(Progress::MaybeExecuted, false)));
-                }
-                _ => self.0.execute(std::slice::from_mut(op)),
-            }
-        }
-    }
-}
 
 /// Nothing is carried out by whoever submits: what is handed in goes to `moody0`, and what that fails to `soft0`.
 struct Stand {
@@ -85,8 +36,7 @@ struct Stand {
 fn stand(config: Config) -> Stand {
     let simulation = Simulation::new(Config { inline_max_ns: 0, error_budget_ops: 1_000, ..config });
     let runtime = simulation.runtime().clone();
-    let mood = Arc::new(AtomicU8::new(WELL));
-    let engine = Engine::Direct(Arc::new(Moody(Soft::new(), Arc::clone(&mood))));
+    let (engine, mood) = Moody::engine(|place| place % 3 == 0);
     runtime.add_device("moody0", engine, 0).unwrap();
     runtime.add_device_of_kind("soft0", "soft", &[], 0).unwrap();
     let session = session(&runtime, Algorithm::Aes128Ctr);

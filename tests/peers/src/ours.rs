@@ -252,46 +252,40 @@ impl Stream {
     }
 }
 
-/// A turn shared by threads, each with calls of its own.
-pub fn callers_turn(callers: &mut [InPlace], ops: u64, recorder: Option<&mut Recorder>) {
-    let each = ops / callers.len() as u64;
-    let notes = recorder.is_some();
-    let mut recorders = Vec::new();
-    thread::scope(|scope| {
-        let threads: Vec<_> = callers
-            .iter_mut()
-            .map(|caller| {
-                scope.spawn(move || {
-                    let mut recorder = notes.then(|| Recorder::with_room(each));
-                    caller.turn(each, recorder.as_mut());
-                    recorder
-                })
-            })
-            .collect();
-        recorders.extend(threads.into_iter().map(|thread| thread.join().expect("the caller ends")));
-    });
-    if let Some(recorder) = recorder {
-        recorders.into_iter().flatten().for_each(|other| recorder.join(other));
+/// Who can have a turn of its own.
+pub trait Turns: Send {
+    fn turn(&mut self, ops: u64, recorder: Option<&mut Recorder>);
+}
+
+impl Turns for InPlace {
+    fn turn(&mut self, ops: u64, recorder: Option<&mut Recorder>) {
+        self.turn(ops, recorder);
     }
 }
 
-/// A turn shared by threads, each with a stream of its own.
-pub fn streams_turn(streams: &mut [Stream], ops: u64, recorder: Option<&mut Recorder>) {
-    let each = ops / streams.len() as u64;
+impl Turns for Stream {
+    fn turn(&mut self, ops: u64, recorder: Option<&mut Recorder>) {
+        self.turn(ops, recorder);
+    }
+}
+
+/// A turn shared by several, each on a thread of its own.
+pub fn shared_turn(all: &mut [impl Turns], ops: u64, recorder: Option<&mut Recorder>) {
+    let each = ops / all.len() as u64;
     let notes = recorder.is_some();
     let mut recorders = Vec::new();
     thread::scope(|scope| {
-        let threads: Vec<_> = streams
+        let threads: Vec<_> = all
             .iter_mut()
-            .map(|stream| {
+            .map(|one| {
                 scope.spawn(move || {
                     let mut recorder = notes.then(|| Recorder::with_room(each));
-                    stream.turn(each, recorder.as_mut());
+                    one.turn(each, recorder.as_mut());
                     recorder
                 })
             })
             .collect();
-        recorders.extend(threads.into_iter().map(|thread| thread.join().expect("the submitter ends")));
+        recorders.extend(threads.into_iter().map(|thread| thread.join().expect("the thread ends")));
     });
     if let Some(recorder) = recorder {
         recorders.into_iter().flatten().for_each(|other| recorder.join(other));

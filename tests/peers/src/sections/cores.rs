@@ -8,7 +8,7 @@ use crate::case::{Case, size};
 use crate::measure::{
     Contender, Latencies, NotedTurn, Plan, Recorder, Sample, Series, latency_rounds, rounds,
 };
-use crate::ours::{self, BURST, Bursts, InPlace, Kernel, Stream, callers_turn, kernels_turn, streams_turn};
+use crate::ours::{self, BURST, Bursts, InPlace, Kernel, Stream, kernels_turn, shared_turn};
 use crate::report::{Field, Goal, Section, Table, Unit, comparison, spread};
 
 const IN_FLIGHT: usize = 256;
@@ -161,9 +161,9 @@ impl AllCores {
         let series: Vec<Series> = rounds(
             plan,
             vec![
-                Contender::here(format!("acrypto {kind}, in place"), |ops| callers_turn(callers, ops, None)),
+                Contender::here(format!("acrypto {kind}, in place"), |ops| shared_turn(callers, ops, None)),
                 Contender::here(format!("acrypto {kind}, a submitter a core"), |ops| {
-                    streams_turn(each, ops, None)
+                    shared_turn(each, ops, None)
                 }),
                 Contender::here(format!("acrypto {kind}, one submitter"), |ops| one.turn(ops, None)),
                 Contender::here(format!("acrypto {kind}, awaited"), |ops| tasks.turn(ops, None)),
@@ -185,11 +185,11 @@ impl AllCores {
         let noted: Vec<(String, NotedTurn<'_>)> = vec![
             (
                 format!("(1) acrypto {kind}, in place"),
-                Box::new(|ops, recorder: &mut Recorder| callers_turn(callers, ops, Some(recorder))),
+                Box::new(|ops, recorder: &mut Recorder| shared_turn(callers, ops, Some(recorder))),
             ),
             (
                 format!("(2) acrypto {kind}, a submitter a core"),
-                Box::new(|ops, recorder: &mut Recorder| streams_turn(each, ops, Some(recorder))),
+                Box::new(|ops, recorder: &mut Recorder| shared_turn(each, ops, Some(recorder))),
             ),
             (
                 format!("(3) acrypto {kind}, one submitter"),
@@ -272,7 +272,7 @@ fn one_and_all(plan: &Plan, case: Case, cores: usize) -> Vec<Series> {
         Contender::here("acrypto", move |ops| {
             // The runtime lives as long as its turns.
             let _ = &runtime;
-            streams_turn(&mut streams, ops, None);
+            shared_turn(&mut streams, ops, None);
         })
     };
     let kernels = |count: usize| {
