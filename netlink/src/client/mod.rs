@@ -91,7 +91,15 @@ impl Client {
             }
         }?;
         match Self::start(end, timeout, trace).await {
-            Err(Error::Closed { .. }) => Err(no_server("it closed the connection at once".to_owned())),
+            Err(Error::Closed { .. }) => Err(no_server(
+                match address {
+                    Address::Netlink(_) => {
+                        "whoever has the port is gone, or is of a user who is neither root nor you"
+                    }
+                    _ => "it closed the connection at once",
+                }
+                .to_owned(),
+            )),
             connected => connected,
         }
     }

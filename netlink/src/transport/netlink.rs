@@ -319,6 +319,13 @@ mod tests {
         assert_eq!(bound(file.path()).unwrap(), expected);
     }
 
+    #[test]
+    fn servers_of_root_and_of_the_own_user_are_believed_and_no_others() {
+        let own = Credentials::own();
+        let of = |uid| Credentials { uid, ..own };
+        assert!(is_trusted(own) && is_trusted(of(0)) && !is_trusted(of(own.uid + 4711)));
+    }
+
     #[tokio::test]
     async fn datagrams_arrive_whole_with_their_port_and_sender() {
         let (left, right) = (NetlinkSocket::bind(0).unwrap(), NetlinkSocket::bind(0x4180_0001).unwrap());
