@@ -310,8 +310,11 @@ fn a_daemon_ends_when_an_admin_asks_it_to_and_no_other_one_does() {
     let mut monitor = Feed::start(daemon.acrypto("monitor --since 0 --for 120s --json"));
     let refused = daemon.run("server shutdown --no-input").expect_code(5);
     assert!(refused.stderr.contains("0 operations are under way; the daemon ends"), "{}", refused.stderr);
+    daemon.run("server shutdown --confirm 0").expect_code(5);
     daemon.run("server ping").expect_code(0);
-    daemon.run("server shutdown --yes").expect_code(0);
+    let epoch = daemon.data("server info")["epoch"].as_str().unwrap().to_owned();
+    assert!(refused.stderr.contains(&format!("pass --confirm {epoch}")), "{}", refused.stderr);
+    daemon.run(&format!("server shutdown --confirm {epoch}")).expect_code(0);
     assert_eq!(daemon.wait(), 0);
     let ending = monitor.find(|event| event["object"] == "server").expect("whoever watches is told");
     assert_eq!((ending["from"].as_str(), ending["to"].as_str()), (Some("up"), Some("ending")));

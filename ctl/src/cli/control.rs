@@ -339,5 +339,9 @@ pub enum ServerCommand {
     /// Show what the server says of itself
     Info,
     /// End the daemon: it completes what it has accepted, and takes nothing new; asks first, or takes --yes
-    Shutdown,
+    Shutdown {
+        /// The epoch of the daemon that is meant, instead of being asked for it
+        #[arg(long, value_name = "EPOCH")]
+        confirm: Option<String>,
+    },
 }

@@ -25,10 +25,10 @@ pub async fn run(context: &Context, client: &Client, command: &ServerCommand) ->
         ServerCommand::Info => {
             context.printer.record(epoch, &record::server(&client.server_info().await?))?
         }
-        ServerCommand::Shutdown => {
+        ServerCommand::Shutdown { confirm } => {
             let stats = client.stats().await?;
             let question = format!("{} operations are under way; the daemon ends", stats.main_queue_ops);
-            context.confirm(&question, &format!("{:08x}", client.epoch()), None)?;
+            context.confirm(&question, &format!("{:08x}", client.epoch()), confirm.as_deref())?;
             client.shutdown().await?;
         }
     }
