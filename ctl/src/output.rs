@@ -206,9 +206,14 @@ impl Printer {
     }
 }
 
+/// A server's epoch as people and programs see it.
+pub fn epoch_text(epoch: u32) -> String {
+    format!("{epoch:04x}")
+}
+
 /// The JSON envelope, on one line.
 pub fn envelope(epoch: Option<u32>, time_ns: u64, data: &Value) -> String {
-    let epoch = epoch.map(|epoch| format!("{epoch:04x}"));
+    let epoch = epoch.map(epoch_text);
     json!({ "schema": SCHEMA, "epoch": epoch, "time_ns": time_ns, "data": data }).to_string()
 }
 

@@ -8,6 +8,7 @@ use acrypto_netlink::message::{
 };
 use serde_json::{Map, Value, json};
 
+use crate::output::epoch_text;
 use crate::units;
 
 /// A device; `now_ns` is the server's time.
@@ -374,7 +375,7 @@ pub fn server(server: &ServerInfo) -> Value {
         "version": server.version,
         "pid": server.pid,
         "uid": server.uid,
-        "epoch": format!("{:04x}", server.epoch),
+        "epoch": epoch_text(server.epoch),
         "uptime_ns": server.uptime_ns,
         "listen": server.listen,
         "workers": server.workers,

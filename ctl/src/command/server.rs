@@ -28,7 +28,7 @@ pub async fn run(context: &Context, client: &Client, command: &ServerCommand) ->
         ServerCommand::Shutdown { confirm } => {
             let stats = client.stats().await?;
             let question = format!("{} operations are under way; the daemon ends", stats.main_queue_ops);
-            context.confirm(&question, &format!("{:08x}", client.epoch()), confirm.as_deref())?;
+            context.confirm(&question, &output::epoch_text(client.epoch()), confirm.as_deref())?;
             client.shutdown().await?;
         }
     }

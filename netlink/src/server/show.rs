@@ -128,7 +128,7 @@ impl Shared {
     fn end(&self, attributes: &Reader, uid: u32) -> Result<Reply, Fault> {
         let epoch = attributes.u32(server::EPOCH)?;
         if epoch != self.epoch {
-            let message = format!("epoch is {:08x}, not {epoch:08x}: another server was meant", self.epoch);
+            let message = format!("epoch is {:04x}, not {epoch:04x}: another server was meant", self.epoch);
             return Err(attributes.fault(server::EPOCH, message));
         }
         if !self.options.ends_when_asked {
