@@ -153,6 +153,18 @@ impl Copy {
     }
 }
 
+/// Quick to see, long before a build fails for it.
+#[test]
+fn every_mutant_applies_to_the_sources_as_they_are() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    for mutant in Mutant::all() {
+        let mut git = Command::new("git");
+        git.args(["apply", "--check"]).arg(&mutant.path).current_dir(workspace);
+        let output = git.output().expect("git starts");
+        assert!(output.status.success(), "{}: {}", mutant.name, String::from_utf8_lossy(&output.stderr));
+    }
+}
+
 #[test]
 #[ignore = "slow: run by .ci/run"]
 fn every_mutant_turns_a_test_of_its_invariant_red() {
