@@ -110,7 +110,7 @@ pub(super) async fn serve(shared: Arc<Shared>, end: End, peer: Peer, most: Class
     if stopped {
         let drain = async {
             while tasks.join_next().await.is_some() {}
-            connection.end();
+            connection.let_go();
             drop(connection);
             // The writer ends when the last sender is dropped and everything is sent.
             let _ = writer.await;
@@ -119,7 +119,8 @@ pub(super) async fn serve(shared: Arc<Shared>, end: End, peer: Peer, most: Class
         let _ = tokio::time::timeout(DRAIN, drain).await;
     } else {
         tasks.shutdown().await;
-        connection.end();
+        connection.end_subscriptions();
+        connection.let_go();
     }
     stop_writing.abort();
 }
@@ -343,10 +344,15 @@ impl Connection {
         body(self.shared.epoch)
     }
 
-    fn end(&self) {
+    /// Without what has happened and was not sent yet.
+    fn end_subscriptions(&self) {
         for (_, subscription) in Shared::lock(&self.subscriptions).drain() {
             subscription.abort();
         }
+    }
+
+    /// Streams and sessions end with their connection.
+    fn let_go(&self) {
         Shared::lock(&self.streams).clear();
         self.shared.sessions.end_connection(self.id);
     }

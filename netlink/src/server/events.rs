@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use acrypto_core::{EventSubscription, Feed};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::Shared;
 use super::connection::{Connection, Reply};
@@ -24,6 +24,7 @@ pub(super) struct Pump {
     events: EventSubscription,
     epoch: u32,
     out: mpsc::Sender<Datagram>,
+    stopping: watch::Receiver<bool>,
     _share: Share,
 }
 
@@ -53,8 +54,9 @@ impl Connection {
         let mut body = self.body();
         body.u32(a::SUBSCRIPTION, number).u64(a::SEQ, last_seq);
         let events = log.subscribe(Some(since));
-        let pump =
-            Pump { number, filter, events, epoch: self.shared.epoch, out: self.out.clone(), _share: share };
+        let (epoch, out) = (self.shared.epoch, self.out.clone());
+        let stopping = self.shared.stopping.subscribe();
+        let pump = Pump { number, filter, events, epoch, out, stopping, _share: share };
         Ok((body, pump))
     }
 
@@ -78,12 +80,17 @@ impl Connection {
 }
 
 impl Pump {
-    /// Sends events until the client is gone or the subscription is ended.
+    /// Sends events until the client is gone or the subscription is ended; when the server stops, those that have happened.
     async fn run(mut self) {
         loop {
             let mut body = server::body(self.epoch);
             body.u32(a::SUBSCRIPTION, self.number);
-            match self.events.next().await {
+            let happened = tokio::select! {
+                biased;
+                happened = self.events.next() => happened,
+                _ = self.stopping.wait_for(|stopping| *stopping) => return,
+            };
+            match happened {
                 Feed::Event(event) if !self.filter.passes(convert::event_kind(event.kind)) => continue,
                 Feed::Event(event) => convert::event(&event).write(&mut body),
                 Feed::Lost(lost) => {
